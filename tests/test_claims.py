@@ -1,0 +1,261 @@
+"""Claims hold, fail and refuse as they should; every relation can be failed."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibcore import claims
+from ibcore.claims import Claim, ClaimError, not_checked
+
+ID = "slug-thm1"
+
+
+def exact_instance() -> Claim:
+    return Claim(ID, grade="exact instance")
+
+
+def test_a_complete_claim_reports_words_numbers_and_record() -> None:
+    claim = exact_instance()
+    claim.equal("slope", measured=[1.0001, 2.0], predicted=[1.0, 2.0], rtol=1e-3)
+    claim.control("wrong constant", predicted=[1.1, 2.2])
+    report = claim.report()
+    record = report.record
+    assert record["status"] == "corroborated"
+    assert record["comparisons"][0]["instances"] == 2
+    assert record["comparisons"][0]["error"] == pytest.approx(1e-4)
+    assert record["comparisons"][0]["controls"][0]["bites"] is True
+    assert json.loads(json.dumps(record)) == record
+    assert "corroborated on 2 instances" in repr(report)
+    data, metadata = report._repr_mimebundle_()
+    assert set(data) == {"text/plain", "text/html"}
+    assert metadata == {"ibcore": {"claim": record}}
+    assert f'id="claim-{ID}"' in data["text/html"]
+
+
+RIGHT_AND_WRONG = [
+    ("equal", {"measured": 1.0, "predicted": 1.0, "atol": 1e-9}, {"measured": 1.1}),
+    ("equal", {"measured": 1.0, "predicted": 1.0, "rtol": 1e-9}, {"predicted": 1.01}),
+    ("at_most", {"measured": [1.0, 2.0], "predicted": 3.0}, {"predicted": 0.5}),
+    ("at_least", {"measured": [1.0, 2.0], "predicted": 0.5}, {"predicted": 3.0}),
+    ("limit", {"measured": [2.0, 1.5, 1.0], "predicted": 1.0, "atol": 1e-3}, {"predicted": 2.0}),
+    ("exact", {"measured": [3, 4], "predicted": [3, 4]}, {"measured": [2, 5]}),
+    ("exact", {"measured": True, "predicted": True}, {"measured": False}),
+    ("exact", {"measured": "red", "predicted": "red"}, {"measured": "blue"}),
+    ("qualitative", {"holds": True}, {"holds": False}),
+    (
+        "rate",
+        {
+            "log_x": np.arange(10.0),
+            "log_y": -2 * np.arange(10.0) + 1,
+            "predicted": -2,
+            "atol": 1e-3,
+        },
+        {"predicted": -2.02},
+    ),
+]
+
+
+@pytest.mark.parametrize(("relation", "right", "wrong"), RIGHT_AND_WRONG)
+def test_every_relation_holds_fails_and_is_controlled(relation, right, wrong) -> None:
+    claim = exact_instance()
+    getattr(claim, relation)("quantity", **right)
+    claim.control("something broken", **wrong)
+    assert claim.report().record["comparisons"][0]["controls"]
+    with pytest.raises(ClaimError, match=f"{ID}: 'quantity' does not hold"):
+        getattr(exact_instance(), relation)("quantity", **{**right, **wrong})
+
+
+@pytest.mark.parametrize(("relation", "right", "wrong"), RIGHT_AND_WRONG)
+def test_a_contradicted_claim_is_the_mirror_image(relation, right, wrong) -> None:
+    claim = Claim(ID, grade="exact instance", contradicted="the constant is off")
+    getattr(claim, relation)("quantity", **{**right, **wrong})
+    claim.control("the right one", **{k: right[k] for k in wrong})
+    record = claim.report().record
+    assert record["status"] == "contradicted"
+    assert "holds as it must" in claims.as_text(record)
+    with pytest.raises(ClaimError, match="holds, though the claim is contradicted"):
+        getattr(claim, relation)("quantity", **right)
+
+
+def test_a_control_that_does_not_bite_is_refused() -> None:
+    claim = exact_instance()
+    claim.equal("x", measured=1.0, predicted=1.0, atol=0.1)
+    with pytest.raises(ClaimError, match="does not bite"):
+        claim.control("too gentle", measured=1.05)
+
+
+def test_a_control_must_bite_on_every_instance() -> None:
+    claim = exact_instance()
+    claim.equal("x", measured=[1.0, 1.0], predicted=1.0, atol=0.1)
+    with pytest.raises(ClaimError, match="does not bite"):
+        claim.control("one lucky instance", measured=[5.0, 1.05])
+
+
+def test_every_comparison_needs_its_own_control() -> None:
+    claim = exact_instance()
+    with pytest.raises(ClaimError, match="nothing was compared"):
+        claim.report()
+    claim.equal("x", measured=1.0, predicted=1.0, atol=0.1)
+    claim.control("broken", measured=2.0)
+    claim.equal("y", measured=1.0, predicted=1.0, atol=0.1)
+    with pytest.raises(ClaimError, match="'y' has no control"):
+        claim.report()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c: c.equal("q", measured=[], predicted=1.0, atol=1.0), "measured: no instances"),
+        (lambda c: c.equal("q", measured=math.nan, predicted=1.0, atol=1.0), "measured: .*finite"),
+        (lambda c: c.equal("q", measured=1.0, predicted=math.inf, atol=1.0), "predicted: .*finite"),
+        (lambda c: c.equal("q", measured="a", predicted=1.0, atol=1.0), "measured: .*real numbers"),
+        (lambda c: c.equal("q", measured=1.0, predicted=1.0), "exactly one of rtol and atol"),
+        (lambda c: c.equal("q", measured=1.0, predicted=1.0, atol=1, rtol=1), "exactly one"),
+        (lambda c: c.equal("q", measured=1.0, predicted=1.0, atol=-1), "absolute tolerance"),
+        (lambda c: c.equal("q", measured=1.0, predicted=0.0, rtol=1e-3), "other than 0"),
+        (
+            lambda c: c.equal("q", measured=[1.0, 2.0], predicted=[1.0] * 3, atol=1),
+            "does not match",
+        ),
+        (lambda c: c.equal("q", measured=np.ones(65), predicted=1.0, atol=1), "65 instances"),
+        (lambda c: c.limit("q", measured=[1.0], predicted=1.0, atol=1), "two horizons"),
+        (lambda c: c.exact("q", measured=1.5, predicted=1.5), "measured: an exact comparison"),
+        (lambda c: c.exact("q", measured=[], predicted=[]), "measured: no instances"),
+        (lambda c: c.qualitative("q", holds=[]), "holds: .*boolean"),
+        (lambda c: c.qualitative("q", holds=1.0), "holds: .*boolean"),
+        (
+            lambda c: c.rate("q", log_x=[1.0, 2.0], log_y=[1.0, 2.0], predicted=1, atol=1),
+            "log_x: .*6 points",
+        ),
+        (
+            lambda c: c.rate("q", log_x=np.arange(9.0), log_y=np.ones(8), predicted=1, atol=1),
+            "log_y: 8 points",
+        ),
+        (lambda c: c.control("q", measured=1.0), "no comparison yet"),
+    ],
+)
+def test_bad_input_is_named(call, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(exact_instance())
+
+
+def test_a_control_replaces_known_arguments_only() -> None:
+    claim = exact_instance()
+    claim.equal("x", measured=1.0, predicted=1.0, atol=0.1)
+    with pytest.raises(ValueError, match="measurd"):
+        claim.control("typo", measurd=2.0)
+    with pytest.raises(ValueError, match="nothing"):
+        claim.control("empty")
+    with pytest.raises(ValueError, match="finite"):
+        claim.control("a NaN fails for the wrong reason", measured=math.nan)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": "Bad Id", "grade": "exact instance"}, "id: 'Bad Id'"),
+        ({"id": ID, "grade": "proved"}, "grade: 'proved'"),
+        ({"id": ID, "grade": "finite horizon"}, "scope: "),
+    ],
+)
+def test_a_claim_is_opened_properly(arguments, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Claim(**arguments)
+
+
+def test_not_checked_needs_an_id_and_a_reason() -> None:
+    report = not_checked(ID, "it quantifies over all data sets")
+    assert report.record["status"] == "not checked"
+    assert "not checked: it quantifies" in repr(report)
+    with pytest.raises(ValueError, match="because"):
+        not_checked(ID, " ")
+    with pytest.raises(ValueError, match="id"):
+        not_checked("x", "reason")
+
+
+def test_a_limit_must_approach() -> None:
+    claim = exact_instance()
+    with pytest.raises(ClaimError):
+        claim.limit("moving away", measured=[1.0, 1.05], predicted=1.0, atol=0.1)
+
+
+def test_a_bending_curve_is_no_rate() -> None:
+    x = np.linspace(0, 10, 40)
+    claim = exact_instance()
+    slope = np.polyfit(x, x**1.3, 1)[0]
+    with pytest.raises(ClaimError, match="half-width"):
+        claim.rate("bent", log_x=x, log_y=x**1.3, predicted=slope, atol=1e-2)
+
+
+@given(st.floats(-5, 5), st.floats(-3, 3))
+def test_fit_rate_recovers_a_power_law(slope: float, offset: float) -> None:
+    x = np.linspace(1, 7, 20)
+    slopes, half_width = claims.fit_rate(x, [slope * x + offset, slope * x])
+    assert slopes == pytest.approx([slope, slope], abs=1e-9)
+    assert half_width < 1e-9
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1e-6, 1e-1))
+def test_a_perturbed_prediction_is_noticed(value: float, rtol: float) -> None:
+    claim = exact_instance()
+    claim.equal("x", measured=value, predicted=value, rtol=rtol)
+    claim.control("twice the tolerance off", predicted=value * (1 + 2.5 * rtol))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (3, "3"),
+        (0.0, "0"),
+        (1e-9, "1e-9"),
+        (123.456, "123"),
+        ("a", "a"),
+    ],
+)
+def test_numbers_are_short(value, shown) -> None:
+    assert claims.number(value) == shown
+
+
+def test_rounding_noise_is_not_printed() -> None:
+    """Two machines that differ below a hundredth of the tolerance print the same."""
+    texts = []
+    for noise in (3.1e-12, 4.7e-12):
+        claim = exact_instance()
+        claim.equal("residual", measured=noise, predicted=0.0, atol=1e-9)
+        claim.control("off", measured=0.5)
+        texts.append(repr(claim.report()))
+    assert texts[0] == texts[1]
+    assert "< 1e-10" in texts[0]
+
+
+def test_headlines_use_the_words_of_the_book() -> None:
+    bound = exact_instance()
+    bound.at_most("gap", measured=0.25, predicted=1.0)
+    bound.control("bound / 10", predicted=0.1)
+    assert "bound respected on 1 instance (slack 0.75)" in repr(bound.report())
+    rate = exact_instance()
+    rate.rate("gap", log_x=np.arange(9.0), log_y=-np.arange(9.0), predicted=-1, atol=1e-2)
+    rate.control("square", predicted=-2)
+    assert "rate fitted on 1 instance (-1" in repr(rate.report())
+
+
+def test_many_instances_are_shown_as_a_range() -> None:
+    claim = exact_instance()
+    claim.at_most("gap", measured=[0.1, 0.2, 0.3, 0.4], predicted=1.0)
+    claim.control("bound / 100", predicted=0.01)
+    assert "0.1 … 0.4" in repr(claim.report())
+
+
+def test_html_escapes_what_authors_write() -> None:
+    claim = Claim(ID, grade="analogue", scope="d < 5 & N > 3")
+    claim.qualitative("a < b", holds=True)
+    claim.control("<script>", holds=False)
+    text = claim.report()._repr_mimebundle_()[0]["text/html"]
+    assert "<script>" not in text
+    assert "d &lt; 5 &amp; N &gt; 3" in text
