@@ -1,0 +1,321 @@
+"""Gradient methods against naive references, closed forms and the statistics of sampling."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibcore import descent
+from ibcore.losses import EXPONENTIAL, LOGISTIC, SIGMOID
+
+
+def separable(seed, n_samples=12, n_features=2):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_samples, n_features))
+    return x * np.sign(x @ rng.normal(size=n_features))[:, None]
+
+
+def safe_step(signed):
+    return 1.0 / np.linalg.norm(signed, 2) ** 2
+
+
+def slope(loss, u):
+    return {
+        "exponential": lambda: np.exp(-u),
+        "logistic": lambda: 1 / (1 + np.exp(u)),
+        "sigmoid": lambda: np.exp(-u) / (1 + np.exp(-u)) ** 2,
+    }[loss.name]()
+
+
+def naive(signed, step_size, steps, w, loss, momentum=0.0):
+    v, path = np.zeros_like(w), [w]
+    for _ in range(steps):
+        v = momentum * v + step_size * slope(loss, signed @ w) @ signed
+        w = w + v
+        path.append(w)
+    return np.array(path)
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC, SIGMOID], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("shape", [(12, 2), (5, 7), (70, 3)])
+def test_gradient_descent_is_the_naive_loop(loss, momentum, shape):
+    signed = separable(1, *shape)
+    step, w0 = 0.1 * safe_step(signed), 0.1 * np.ones(shape[1])
+    times = [0, 1, 2, 3, 10, 401]
+    run = descent.gradient_descent(signed, step, times, w0=w0, loss=loss, momentum=momentum)
+    expected = naive(signed, step, 401, w0, loss, momentum)[times]
+    np.testing.assert_array_equal(run.times, times)
+    np.testing.assert_allclose(run.weights, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_both_rules_agree_after_many_steps(monkeypatch):
+    signed = separable(2)
+    fast = descent.gradient_descent(signed, 0.05, [50_001]).weights
+    monkeypatch.setattr(descent, "_ONE_MAP_LIMIT", 0)
+    plain = descent.gradient_descent(signed, 0.05, [50_001]).weights
+    np.testing.assert_allclose(fast, plain, rtol=1e-12)
+
+
+def test_one_point_follows_the_closed_form_of_the_flow():
+    # w(t) = log(t + e^{w0}) as η → 0 with η t fixed; the error is of first order in η.
+    def error(step):
+        steps = round(2.0 / step)
+        w = descent.gradient_descent([[1.0]], step, [steps], w0=[0.3], loss=EXPONENTIAL).weights
+        return abs(float(w[0, 0]) - math.log(2.0 + math.exp(0.3)))
+
+    order = math.log2(error(1e-2) / error(5e-3))
+    assert order == pytest.approx(1.0, abs=0.02)
+
+
+@given(st.lists(st.floats(0.2, 2.0), min_size=2, max_size=4), st.floats(0.01, 0.2))
+def test_orthogonal_data_decouple(scales, step):
+    together = descent.gradient_descent(np.diag(scales), step, [37]).weights[0]
+    alone = [descent.gradient_descent([[c]], step, [37]).weights[0, 0] for c in scales]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+@given(st.integers(1, 50), st.integers(1, 10**7), st.integers(1, 30))
+def test_log_spaced_times(start, span, per_decade):
+    times = descent.log_spaced(start, start + span, per_decade)
+    assert times.dtype == np.int64
+    assert times[0] == start
+    assert times[-1] == start + span
+    assert (np.diff(times) > 0).all()
+    assert len(times) <= per_decade * math.log10(1 + span / start) + 3
+
+
+def test_log_spaced_single_time():
+    np.testing.assert_array_equal(descent.log_spaced(7, 7, 5), [7])
+
+
+@pytest.mark.parametrize("by", ["loss", "gradient"])
+def test_normalized_descent_is_the_naive_loop(by):
+    signed = separable(3)
+    signed /= np.linalg.norm(signed, axis=1).max()
+    run = descent.normalized_gradient_descent(signed, 0.7, [0, 1, 50], by=by)
+    w = np.zeros(2)
+    for t in range(50):
+        p = np.exp(-signed @ w)
+        g = -p @ signed
+        w = w - 0.7 / math.sqrt(t + 1) * g / (p.sum() if by == "loss" else np.linalg.norm(g))
+    np.testing.assert_allclose(run.weights[-1], w, rtol=1e-12)
+
+
+def test_constant_normalized_steps_outlive_underflow():
+    # the loss itself is 0 in float64 once the margins exceed 745
+    run = descent.normalized_gradient_descent([[1.0, 0.0], [0.0, 0.5]], 1.0, [4000], decay=0.0)
+    margins = np.array([1.0, 0.5]) * run.weights[0]
+    assert margins.min() > 745
+    # R3 of Nacson et al.: the weights of the samples tend to α/Σα = (1, 4)/5
+    assert np.diff(margins)[0] == pytest.approx(-math.log(4), abs=0.8)
+
+
+def test_adam_and_adagrad_are_the_naive_loops():
+    signed, w0 = separable(4), np.array([0.1, -0.2])
+    run = descent.adam(signed, 0.05, [60], w0=w0, decay=0.5)
+    w, m, v = w0, np.zeros(2), np.zeros(2)
+    for t in range(1, 61):
+        g = -slope(LOGISTIC, signed @ w) @ signed
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        w = w - 0.05 * t**-0.5 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(run.weights[0], w, rtol=1e-11)
+    np.testing.assert_allclose(run.accumulated[0], v, rtol=1e-11)
+
+    run = descent.adagrad(signed, 0.05, [0, 60], w0=w0, initial_accumulator=1e-3)
+    w, total = w0, np.full(2, 1e-3)
+    for _ in range(60):
+        g = -slope(LOGISTIC, signed @ w) @ signed
+        total = total + g**2
+        w = w - 0.05 * g / np.sqrt(total)
+    np.testing.assert_allclose(run.weights[1], w, rtol=1e-12)
+    np.testing.assert_allclose(run.accumulated, [[1e-3, 1e-3], total], rtol=1e-12)
+
+
+def test_softmax_with_two_classes_is_logistic_regression_in_the_difference():
+    x, y = np.abs(separable(5)), np.arange(12) % 2
+    run = descent.softmax_gradient_descent(x, y, 2, 0.02, [0, 300], w0=[[0.3, 0.0], [0.1, 0.2]])
+    signed = x * (2 * y - 1)[:, None]
+    # each of the two rows moves by half of the difference, so the difference moves twice as fast
+    logistic = descent.gradient_descent(signed, 0.04, [0, 300], w0=[-0.2, 0.2])
+    np.testing.assert_allclose(
+        run.weights[:, 1] - run.weights[:, 0], logistic.weights, rtol=1e-11, atol=1e-14
+    )
+    np.testing.assert_allclose(run.weights.sum(axis=1), [[0.4, 0.2]] * 2, atol=1e-12)
+
+
+# --- stochastic descent -------------------------------------------------------------------------
+
+
+def counting_run(replacement, seed, epochs, runs=1, batch_size=3, n_samples=12):
+    """On orthonormal samples, with a constant slope, w counts how often each sample was used."""
+    # the logistic slope at a margin of -1000 is 1 to the last bit
+    times = np.arange(1, epochs + 1) * (n_samples // batch_size)
+    run = descent.stochastic_gradient_descent(
+        np.eye(n_samples),
+        1.0,
+        times,
+        np.random.default_rng(seed),
+        batch_size=batch_size,
+        replacement=replacement,
+        runs=runs,
+        w0=np.full(n_samples, -1000.0),
+    )
+    return run.weights + 1000.0
+
+
+def test_without_replacement_every_epoch_is_a_partition():
+    counts = counting_run(False, 0, 60, runs=4)
+    np.testing.assert_array_equal(counts, np.arange(1, 61)[:, None, None] * np.ones((60, 4, 12)))
+
+
+def test_the_partitions_differ_between_epochs_and_runs():
+    times = [1]
+    first = descent.stochastic_gradient_descent(
+        np.eye(12), 1.0, times, np.random.default_rng(0), batch_size=6, replacement=False, runs=40
+    ).weights[0]
+    assert len(np.unique(first > 0, axis=0)) > 30
+    np.testing.assert_array_equal((first > 0).sum(axis=1), 6)
+
+
+def test_with_replacement_counts_are_multinomial():
+    counts = counting_run(True, 1, 250, runs=20)[-1]
+    np.testing.assert_array_equal(counts.sum(axis=1), 250 * 12)
+    # mean 250, variance 250 (1 - 1/12): twenty runs of twelve counts
+    assert counts.mean() == pytest.approx(250)
+    assert counts.var() == pytest.approx(250 * 11 / 12, rel=0.35)
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("ahead", [1, 1 << 18])
+def test_a_run_does_not_depend_on_the_other_runs(replacement, ahead, monkeypatch):
+    signed, times = separable(6), [1, 7, 100]
+    options = {"batch_size": 3, "replacement": replacement}
+    together = descent.stochastic_gradient_descent(
+        signed, 0.1, times, np.random.default_rng(5), runs=3, **options
+    )
+    monkeypatch.setattr(descent, "_DRAW_AHEAD", ahead)
+    rng = np.random.default_rng(5)
+    for run in range(3):
+        alone = descent.stochastic_gradient_descent(signed, 0.1, times, rng, **options)
+        np.testing.assert_allclose(
+            alone.weights[:, 0], together.weights[:, run], rtol=1e-13, atol=1e-15
+        )
+
+
+def test_full_batch_without_replacement_is_gradient_descent():
+    signed, w0 = separable(7), np.array([[0.1, 0.2], [0.3, -0.1]])
+    stochastic = descent.stochastic_gradient_descent(
+        signed,
+        0.05,
+        [10, 500],
+        np.random.default_rng(0),
+        batch_size=12,
+        replacement=False,
+        runs=2,
+        w0=w0,
+    )
+    for run, start in enumerate(w0):
+        full = descent.gradient_descent(signed, 0.05, [10, 500], w0=start)
+        np.testing.assert_allclose(stochastic.weights[:, run], full.weights, rtol=1e-11)
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_a_lost_run_is_an_error_that_names_the_step_size():
+    signed = separable(8)
+    with pytest.raises(descent.DivergenceError, match="step_size is 1000"):
+        descent.gradient_descent(signed, 1e3, [10**9], w0=[-9.0, 9.0], loss=EXPONENTIAL)
+    with pytest.raises(descent.DivergenceError, match="step_size is 1e"):
+        descent.adam([[1.0]], 1e10, [40], w0=[-600.0], loss=EXPONENTIAL)
+
+
+SIGNED = separable(0)
+RNG = np.random.default_rng(0)
+BAD_COMMON = [
+    ({"signed": np.empty((0, 2))}, "signed"),
+    ({"signed": [1.0, 2.0]}, "signed"),
+    ({"signed": [[1.0, np.nan]]}, "signed"),
+    ({"step_size": 0.0}, "step_size"),
+    ({"step_size": -1.0}, "step_size"),
+    ({"step_size": np.inf}, "step_size"),
+    ({"record_at": []}, "record_at"),
+    ({"record_at": [3, 2]}, "record_at"),
+    ({"record_at": [1, 1]}, "record_at"),
+    ({"record_at": [-1, 1]}, "record_at"),
+    ({"record_at": [0.5, 1]}, "record_at"),
+    ({"w0": [1.0]}, "w0"),
+    ({"w0": [1.0, np.inf]}, "w0"),
+]
+METHODS = {
+    "gradient_descent": {},
+    "normalized_gradient_descent": {},
+    "adam": {},
+    "adagrad": {},
+    "stochastic_gradient_descent": {"rng": RNG, "batch_size": 3, "replacement": False},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("bad", "name"), BAD_COMMON)
+def test_bad_input_is_named(method, bad, name):
+    good = {"signed": SIGNED, "step_size": 0.1, "record_at": [1, 2]} | METHODS[method]
+    with pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        getattr(descent, method)(**(good | bad))
+
+
+@pytest.mark.parametrize(
+    ("method", "bad", "name"),
+    [
+        ("gradient_descent", {"momentum": 1.0}, "momentum"),
+        ("gradient_descent", {"momentum": -0.1}, "momentum"),
+        ("normalized_gradient_descent", {"decay": -1.0}, "decay"),
+        ("normalized_gradient_descent", {"by": "margin"}, "by"),
+        ("adam", {"beta1": 1.0}, "beta1"),
+        ("adam", {"beta2": 1.5}, "beta2"),
+        ("adam", {"epsilon": 0.0}, "epsilon"),
+        ("adam", {"decay": -0.5}, "decay"),
+        ("adagrad", {"initial_accumulator": 0.0}, "initial_accumulator"),
+        ("stochastic_gradient_descent", {"batch_size": 5}, "batch_size"),
+        ("stochastic_gradient_descent", {"batch_size": 13, "replacement": True}, "batch_size"),
+        ("stochastic_gradient_descent", {"batch_size": 0}, "batch_size"),
+        ("stochastic_gradient_descent", {"runs": 0}, "runs"),
+        ("stochastic_gradient_descent", {"rng": 0}, "rng"),
+        ("stochastic_gradient_descent", {"w0": np.zeros((3, 2)), "runs": 2}, "w0"),
+    ],
+)
+def test_bad_options_are_named(method, bad, name):
+    good = {"signed": SIGNED, "step_size": 0.1, "record_at": [1, 2]} | METHODS[method]
+    with pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        getattr(descent, method)(**(good | bad))
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        ({"x": [[np.inf, 0.0]]}, "x"),
+        ({"y": [0, 3]}, "y"),
+        ({"y": [0]}, "y"),
+        ({"n_classes": 1}, "n_classes"),
+        ({"step_size": 0.0}, "step_size"),
+        ({"record_at": [2, 1]}, "record_at"),
+        ({"w0": np.zeros((2, 2))}, "w0"),
+    ],
+)
+def test_bad_softmax_input_is_named(bad, name):
+    good = {"x": np.eye(2), "y": [0, 1], "n_classes": 3, "step_size": 0.1, "record_at": [1]}
+    with pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        descent.softmax_gradient_descent(**(good | bad))
+
+
+@pytest.mark.parametrize(
+    ("args", "name"), [((0, 5, 3), "start"), ((5, 4, 3), "stop"), ((1, 5, 0), "per_decade")]
+)
+def test_bad_log_spacing_is_named(args, name):
+    with pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        descent.log_spaced(*args)
