@@ -1,0 +1,303 @@
+"""Checks of arguments that every module shares.
+
+Each function returns the value as a plain float64 or int64 array (or as a Python number) and raises
+a `ValueError` that names the argument, says what was wrong and says what is allowed. An array that
+is already of the right type is returned as it is, not copied.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def _fail(name: str, wrong: str, allowed: str) -> ValueError:
+    """Return the error that all checks raise, in one form of words."""
+    return ValueError(f"{name} {wrong}; allowed: {allowed}")
+
+
+def _real(value: Any, name: str, allowed: str) -> NDArray[Any]:
+    """Return `value` as an array of real numbers, not of booleans, complex, text or objects."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _fail(name, f"is not a rectangular array of numbers ({error})", allowed) from error
+    if array.size == 0:
+        raise _fail(name, f"is empty (shape {array.shape})", allowed)
+    if array.dtype.kind not in "iuf":
+        raise _fail(name, f"has entries of type {array.dtype}", allowed)
+    return array
+
+
+def _finite(value: Any, name: str, allowed: str) -> FloatArray:
+    """Return `value` as a finite float64 array of any shape."""
+    array = _real(value, name, allowed).astype(np.float64, copy=False)
+    if not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise _fail(name, f"has {bad} entries that are NaN or infinite", allowed)
+    return array
+
+
+def array(value: Any, name: str) -> FloatArray:
+    """Check an array of finite real numbers of any shape.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    ValueError
+        Empty, not numeric, or not finite.
+    """
+    return _finite(value, name, "a non-empty array of finite real numbers")
+
+
+def matrix(value: Any, name: str, n_columns: int | None = None) -> FloatArray:
+    """Check a matrix of finite real numbers.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    n_columns
+        Number of columns that it must have, when that is known.
+
+    Returns
+    -------
+    ndarray of float64, shape (N, d)
+
+    Raises
+    ------
+    ValueError
+        Empty, not numeric, not finite, or not of two dimensions and `n_columns` columns.
+    """
+    columns = "d" if n_columns is None else str(n_columns)
+    allowed = f"a non-empty matrix of finite real numbers, shape (N, {columns})"
+    result = _finite(value, name, allowed)
+    if result.ndim != 2 or (n_columns is not None and result.shape[1] != n_columns):
+        raise _fail(name, f"has shape {result.shape}", allowed)
+    return result
+
+
+def vector(value: Any, name: str, length: int | None = None) -> FloatArray:
+    """Check a vector of finite real numbers.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    length
+        Length that it must have, when that is known.
+
+    Returns
+    -------
+    ndarray of float64, shape (length,)
+
+    Raises
+    ------
+    ValueError
+        Empty, not numeric, not finite, or of another shape.
+    """
+    allowed = f"a vector of {'at least one' if length is None else length} finite real numbers"
+    result = _finite(value, name, allowed)
+    if result.ndim != 1 or (length is not None and result.shape[0] != length):
+        raise _fail(name, f"has shape {result.shape}", allowed)
+    return result
+
+
+def _scalar(value: Any, name: str, allowed: str) -> float:
+    """Return one finite real number."""
+    array = _finite(value, name, allowed)
+    if array.ndim != 0:
+        raise _fail(name, f"has shape {array.shape}", allowed)
+    return float(array)
+
+
+def number(value: Any, name: str) -> float:
+    """Check one finite real number; return it as a float, or raise `ValueError`."""
+    return _scalar(value, name, "a finite real number")
+
+
+def positive(value: Any, name: str) -> float:
+    """Check one finite number > 0; return it as a float, or raise `ValueError`."""
+    allowed = "a finite number > 0"
+    result = _scalar(value, name, allowed)
+    if result <= 0:
+        raise _fail(name, f"is {result}", allowed)
+    return result
+
+
+def non_negative(value: Any, name: str) -> float:
+    """Check one finite number >= 0; return it as a float, or raise `ValueError`."""
+    allowed = "a finite number >= 0"
+    result = _scalar(value, name, allowed)
+    if result < 0:
+        raise _fail(name, f"is {result}", allowed)
+    return result
+
+
+def integer(value: Any, name: str, minimum: int | None = None) -> int:
+    """Check one integer that is at least `minimum`; a float is refused even when it is whole.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    minimum
+        Smallest value allowed; no bound when None.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        Not an integer, or too small.
+    """
+    allowed = "an integer" if minimum is None else f"an integer >= {minimum}"
+    array = _real(value, name, allowed)
+    if array.ndim != 0 or array.dtype.kind not in "iu":
+        raise _fail(name, f"is {value!r}", allowed)
+    result = int(array)
+    if minimum is not None and result < minimum:
+        raise _fail(name, f"is {result}", allowed)
+    return result
+
+
+def _whole(value: Any, name: str, length: int | None, allowed: str) -> IntArray:
+    """Return a vector of whole numbers as int64 (floats that are whole are accepted)."""
+    array = _finite(value, name, allowed)
+    if array.ndim != 1 or (length is not None and array.shape[0] != length):
+        raise _fail(name, f"has shape {array.shape}", allowed)
+    rounded = np.rint(array)
+    if not np.array_equal(rounded, array) or bool((np.abs(array) > 2**53).any()):
+        raise _fail(name, "has entries that are not integers", allowed)
+    return rounded.astype(np.int64)
+
+
+def labels(value: Any, name: str, length: int | None = None) -> IntArray:
+    """Check binary labels, which are -1 or +1.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    length
+        Number of labels that there must be, when that is known.
+
+    Returns
+    -------
+    ndarray of int64, shape (length,)
+
+    Raises
+    ------
+    ValueError
+        Anything but a vector of that length with entries -1 and +1.
+    """
+    count = "" if length is None else f"{length} "
+    allowed = f"a vector of {count}labels that are -1 or +1"
+    result = _whole(value, name, length, allowed)
+    if not np.isin(result, (-1, 1)).all():
+        raise _fail(name, f"has the values {_some(result)}", allowed)
+    return result
+
+
+def classes(value: Any, name: str, n_classes: int, length: int | None = None) -> IntArray:
+    """Check class indices 0, 1, ..., n_classes - 1.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    n_classes
+        Number of classes, at least 2. Not every class need occur.
+    length
+        Number of indices that there must be, when that is known.
+
+    Returns
+    -------
+    ndarray of int64, shape (length,)
+
+    Raises
+    ------
+    ValueError
+        Anything but a vector of that length with entries 0..n_classes-1; or `n_classes` < 2.
+    """
+    integer(n_classes, "n_classes", 2)
+    count = "" if length is None else f"{length} "
+    allowed = f"a vector of {count}class indices 0..{n_classes - 1}"
+    result = _whole(value, name, length, allowed)
+    if bool((result < 0).any()) or bool((result >= n_classes).any()):
+        raise _fail(name, f"has the values {_some(result)}", allowed)
+    return result
+
+
+def _some(values: IntArray) -> str:
+    """Return the distinct values, at most six of them, for a message."""
+    distinct = [str(value) for value in np.unique(values)]
+    return ", ".join(distinct[:6] + (["..."] if len(distinct) > 6 else []))
+
+
+def times(value: Any, name: str, minimum: float | None = None) -> FloatArray:
+    """Check a strictly increasing sequence of times.
+
+    Parameters
+    ----------
+    value
+        What was passed.
+    name
+        Name of the argument, for the message.
+    minimum
+        Smallest first time allowed; no bound when None.
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+
+    Raises
+    ------
+    ValueError
+        Empty, not finite, not of one dimension, not strictly increasing, or too early.
+    """
+    bound = "" if minimum is None else f", all >= {minimum:g}"
+    allowed = f"a strictly increasing vector of finite times{bound}"
+    result = _finite(value, name, allowed)
+    if result.ndim != 1:
+        raise _fail(name, f"has shape {result.shape}", allowed)
+    if bool((np.diff(result) <= 0).any()):
+        raise _fail(name, "does not increase strictly", allowed)
+    if minimum is not None and math.isfinite(minimum) and result[0] < minimum:
+        raise _fail(name, f"starts at {result[0]:g}", allowed)
+    return result
+
+
+def generator(value: Any, name: str) -> np.random.Generator:
+    """Check a NumPy random generator: a seed or the legacy `RandomState` is refused."""
+    if not isinstance(value, np.random.Generator):
+        raise _fail(name, f"is a {type(value).__name__}", "a numpy.random.Generator")
+    return value
