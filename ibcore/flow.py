@@ -5,10 +5,10 @@ With -ℓ'(u) = e^{-f(u)} the flow dw/dt = -η ∇L(w) reads
     dw/ds = η Σ_n exp(s - f(x_nᵀw)) x_n,      s = log t.
 
 Along a solution the exponents stay O(1), so nothing under- or overflows at any t, and the
-Jacobian -η Σ_n e^{s-f} f' x_n x_nᵀ keeps eigenvalues O(1), so the steps of an implicit solver grow with
-the time scale of the solution. The unit of time is one update of gradient descent with the step
-size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that the
-two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
+Jacobian -η Σ_n e^{s-f} f' x_n x_nᵀ keeps eigenvalues O(1), so the steps of an implicit solver grow
+with the time scale of the solution. The unit of time is one update of gradient descent with the
+step size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that
+the two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
 
 Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8); the method is this book's.
 """
@@ -47,8 +47,8 @@ Field = Callable[[float, FloatArray], FloatArray]
 
 _SMALL = 32  # up to this many unknowns a dense Jacobian costs less than a restart of the solver
 _FIRST_SEGMENT = 10.0  # length in s of the first segment; the next ones are each twice as long
-_NEGLIGIBLE = -60.0  # a sample whose weight in dw/ds is below e^this is left out of a segment ...
-_AWAKE = -40.0  # ... which is repeated with the sample if its weight then exceeds e^this
+_NEGLIGIBLE = -42.0  # a sample whose weight in dw/ds is below e^this is left out of a segment ...
+_AWAKE = -37.0  # ... which is repeated with the sample if its weight then exceeds e^this
 _STALLED = 1e-9  # |Σ v_n x_n| / Σ v_n |x_n| below this: the pulls cancel, the data do not separate
 _QUASI_STEADY = 16.0  # log log t beyond which the span of the support vectors is in equilibrium
 
@@ -174,7 +174,7 @@ def log_time_flow(
     Notes
     -----
     The unknowns are coordinates in the span of the samples that still matter: where there are many,
-    the solution is cut in segments of doubling length, and those with a weight below e^{-60} are
+    the solution is cut in segments of doubling length, and those with a weight below e^{-42} are
     left out of the next one (and put back if they were missed). LSODA with the analytic Jacobian
     was the fastest of scipy's solvers at equal accuracy (five times faster than BDF, twenty than
     Radau). For tails much heavier than exponential the weights grow like a power of t and overflow
@@ -508,7 +508,7 @@ def _solve(
 ) -> FloatArray:
     """Return the solution at times >= t0, shape (T, unknowns)."""
     with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
-        # Trial steps may overflow: the solver takes that as a failed step, and warns if it gives up.
+        # Trial steps may overflow: the solver takes that as a failed step; it warns if it gives up.
         warnings.simplefilter("ignore")
         solution = solve_ivp(
             velocity,
