@@ -720,6 +720,28 @@ def headline(record: Mapping[str, Any]) -> str:
     return f"corroborated on {instances}"
 
 
+def summary(comparison: Mapping[str, Any]) -> dict[str, str]:
+    """One comparison in the words and digits that pages show.
+
+    Parameters
+    ----------
+    comparison : mapping
+        A comparison of a claim's record.
+
+    Returns
+    -------
+    dict
+        "measured", "sign", "predicted", "error", "tolerance".
+    """
+    return {
+        "measured": _shown(comparison),
+        "sign": SIGNS.get(comparison["relation"], ""),
+        "predicted": _predicted(comparison),
+        "error": _error(comparison),
+        "tolerance": _allowed(comparison),
+    }
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A value as it is shown: integers and words whole, floats to a few significant digits."""
     if isinstance(value, bool):
@@ -820,10 +842,11 @@ def as_text(record: Mapping[str, Any]) -> str:
     """
     lines = [f"{record['id']}: {headline(record)}"]
     for c in record["comparisons"]:
-        sign = SIGNS.get(c["relation"], ":")
+        s = summary(c)
         lines.append(
-            f"  {c['quantity']}: measured {_shown(c)} {sign} predicted {_predicted(c)}; "
-            f"error {_error(c)}, tolerance {_allowed(c)}, n = {c['instances']}"
+            f"  {c['quantity']}: measured {s['measured']} {s['sign']} predicted "
+            f"{s['predicted']}; error {s['error']}, tolerance {s['tolerance']}, "
+            f"n = {c['instances']}"
         )
         lines += [
             f"    control, {k['broken']}: {_control_text(c, k)}, fails as it must"
@@ -859,9 +882,8 @@ def as_html(record: Mapping[str, Any]) -> str:
         parts += [f'<th scope="col">{h}</th>' for h in heads]
         parts.append("</tr></thead><tbody>")
         for c in record["comparisons"]:
-            cells = (_shown(c), SIGNS.get(c["relation"], ""), _predicted(c), _error(c), _allowed(c))
             parts.append(f'<tr><th scope="row">{e(c["quantity"])}</th>')
-            parts += [f"<td>{e(cell)}</td>" for cell in (*cells, str(c["instances"]))]
+            parts += [f"<td>{e(x)}</td>" for x in (*summary(c).values(), str(c["instances"]))]
             parts.append("</tr>")
             verdict = "holds, as it must" if kind == "contradicted" else "fails, as it must"
             for k in c["controls"]:

@@ -1,0 +1,209 @@
+"""The map of results: which statement leans on which, as a static SVG with a text twin.
+
+Two channels, as in a proof blueprint: the border tells how well the statement is known, the fill
+what was measured. Layers are laid out by igraph's Sugiyama method, a chapter at a time; chapters
+stand below one another, and what leans on another chapter is drawn across.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from itertools import groupby, pairwise
+
+import igraph
+
+from ibbook.statements import Statement
+
+NODE_WIDTH, NODE_HEIGHT = 158, 62
+GAP_X, GAP_Y = 22, 46
+MARGIN, HEADING = 16, 34
+
+Link = Callable[[str, str], str]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The layout of one chapter: where its statements lie and how its arrows run."""
+
+    docname: str
+    centres: dict[str, Point]
+    routes: list[tuple[str, str, list[Point]]]
+    width: float
+    height: float
+
+
+def _depths(statements: Sequence[Statement]) -> dict[str, int]:
+    """The layer of each statement: one below the lowest that it leans on."""
+    within = {s.id for s in statements}
+    uses = {s.id: [u for u in s.uses if u in within] for s in statements}
+    depth: dict[str, int] = {}
+    for label in TopologicalSorter(uses).static_order():
+        depth[label] = max((depth[u] + 1 for u in uses[label]), default=0)
+    return depth
+
+
+def _panel(statements: Sequence[Statement]) -> Panel:
+    """Lay out the statements of one chapter, premises at the top.
+
+    An arrow over several layers gets a virtual vertex in each one between, so that the layout
+    keeps its way free.
+    """
+    depth = _depths(statements)
+    index = {s.id: i for i, s in enumerate(statements)}
+    layers = [depth[s.id] for s in statements]
+    routes: list[tuple[str, str, list[int]]] = []
+    for s in statements:
+        for used in s.uses:
+            if used in index:
+                between = range(depth[used] + 1, depth[s.id])
+                virtual = list(range(len(layers), len(layers) + len(between)))
+                layers += between
+                routes.append((used, s.id, [index[used], *virtual, index[s.id]]))
+    edges = [pair for _, _, path in routes for pair in pairwise(path)]
+    graph = igraph.Graph(n=len(layers), edges=edges, directed=True)
+    layout = graph.layout_sugiyama(
+        layers=layers, hgap=NODE_WIDTH + GAP_X, vgap=NODE_HEIGHT + GAP_Y, maxiter=500
+    )
+    left = min(x for x, _ in layout.coords)
+    points = [(x - left + NODE_WIDTH / 2, y + NODE_HEIGHT / 2) for x, y in layout.coords]
+    return Panel(
+        statements[0].docname,
+        {s.id: points[i] for s, i in zip(statements, index.values(), strict=True)},
+        [(a, b, [points[i] for i in path]) for a, b, path in routes],
+        max(x for x, _ in points) + NODE_WIDTH / 2,
+        max(y for _, y in points) + NODE_HEIGHT / 2,
+    )
+
+
+def as_svg(
+    statements: Sequence[Statement],
+    status: Mapping[str, str],
+    titles: Mapping[str, str],
+    link: Link,
+) -> str:
+    """Draw the map.
+
+    Parameters
+    ----------
+    statements : sequence of Statement
+        In the order of the book, the statements of a chapter together.
+    status : mapping
+        From the id of a result to the status of its claim.
+    titles : mapping
+        From the name of a page to its title.
+    link : callable
+        From a page's name and an anchor to an address relative to the map's page.
+    """
+    panels = [_panel(list(group)) for _, group in groupby(statements, key=lambda s: s.docname)]
+    tops, y = [], float(MARGIN)
+    for panel in panels:
+        tops.append(y + HEADING)
+        y += HEADING + panel.height + GAP_Y
+    width = max((p.width for p in panels), default=0.0) + 2 * MARGIN
+    place = {
+        label: (x + MARGIN, y + top)
+        for panel, top in zip(panels, tops, strict=True)
+        for label, (x, y) in panel.centres.items()
+    }
+    parts = [
+        f'<svg class="ib-map" viewBox="0 0 {width:.0f} {y:.0f}" width="{width:.0f}" '
+        f'height="{y:.0f}" role="img" aria-labelledby="ib-map-title" '
+        'xmlns="http://www.w3.org/2000/svg">',
+        '<title id="ib-map-title">Which statement leans on which; the list below says the same '
+        "in words</title>",
+        '<defs><marker id="ib-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" class="ib-arrow-head"/>'
+        "</marker></defs>",
+    ]
+    for panel, top in zip(panels, tops, strict=True):
+        title = html.escape(titles.get(panel.docname, panel.docname))
+        parts.append(
+            f'<a href="{link(panel.docname, "")}"><text class="ib-map-chapter" x="{MARGIN}" '
+            f'y="{top - 12:.0f}">{title}</text></a>'
+        )
+        for _, _, path in panel.routes:
+            parts.append(_edge([(x + MARGIN, y + top) for x, y in path], "ib-edge"))
+    inside = {(a, b) for panel in panels for a, b, _ in panel.routes}
+    for s in statements:
+        for label in s.uses:
+            if label in place and (label, s.id) not in inside:
+                parts.append(_edge([place[label], place[s.id]], "ib-edge ib-edge-across"))
+    parts += [_node(s, place[s.id], status.get(s.id, ""), link) for s in statements]
+    parts.append("</svg>")
+    return "\n".join(parts)
+
+
+def _edge(path: Sequence[Point], kind: str) -> str:
+    """A smooth arrow from below the first point to above the last, through those between."""
+    (x0, y0), (x1, y1) = path[0], path[-1]
+    sign = 1 if y1 >= y0 else -1
+    stops = [(x0, y0 + sign * NODE_HEIGHT / 2), *path[1:-1], (x1, y1 - sign * NODE_HEIGHT / 2)]
+    data = f"M{stops[0][0]:.1f},{stops[0][1]:.1f}"
+    for (ax, ay), (bx, by) in pairwise(stops):
+        bend = (by - ay) / 2
+        data += f" C{ax:.1f},{ay + bend:.1f} {bx:.1f},{by - bend:.1f} {bx:.1f},{by:.1f}"
+    return f'<path class="{kind}" d="{data}" marker-end="url(#ib-arrow)"/>'
+
+
+def _node(statement: Statement, centre: Point, status: str, link: Link) -> str:
+    x, y = centre[0] - NODE_WIDTH / 2, centre[1] - NODE_HEIGHT / 2
+    kind = status.replace(" ", "-") if statement.is_result else "premise"
+    radius = 6 if statement.is_result else NODE_HEIGHT / 2
+    head = f"{statement.kind.capitalize()} {statement.number}".strip()
+    lines = textwrap.wrap(statement.content, 26, max_lines=2, placeholder=" …")
+    texts = [f'<text class="ib-node-name" x="{centre[0]:.1f}" y="{y + 19:.1f}">{head}</text>']
+    texts += [
+        f'<text x="{centre[0]:.1f}" y="{y + 36 + 14 * i:.1f}">{html.escape(line)}</text>'
+        for i, line in enumerate(lines)
+    ]
+    label = html.escape(f"{statement.name}: {statement.content}. {status or 'premise'}")
+    return (
+        f'<a href="{link(statement.docname, statement.id)}" '
+        f'class="ib-node ib-{kind} ib-known-{statement.provenance or "premise"}">'
+        f"<title>{label}</title>"
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{NODE_WIDTH}" height="{NODE_HEIGHT}" '
+        f'rx="{radius:g}"/>{"".join(texts)}</a>'
+    )
+
+
+def as_list(
+    statements: Sequence[Statement],
+    status: Mapping[str, str],
+    titles: Mapping[str, str],
+    link: Link,
+) -> str:
+    """The map in words: for each statement, what it leans on and what was measured.
+
+    Parameters
+    ----------
+    statements, status, titles, link
+        As in `as_svg`.
+    """
+    e = html.escape
+    by_id = {s.id: s for s in statements}
+
+    def anchor(s: Statement) -> str:
+        return f'<a href="{link(s.docname, s.id)}">{e(s.name)}</a>'
+
+    parts = []
+    for docname, group in groupby(statements, key=lambda s: s.docname):
+        parts.append(
+            f'<h3><a href="{link(docname, "")}">{e(titles.get(docname, docname))}</a></h3>'
+        )
+        parts.append("<ul>")
+        for s in group:
+            rests = ", ".join(anchor(by_id[label]) for label in s.uses if label in by_id)
+            content = f": {e(s.content)}" if s.number else ""
+            parts.append(
+                f"<li>{anchor(s)}{content}. "
+                + (f"Leans on {rests}. " if rests else "Leans on nothing before it. ")
+                + (f"<em>{e(status[s.id])}</em>" if s.id in status else "")
+                + "</li>"
+            )
+        parts.append("</ul>")
+    return "\n".join(parts)

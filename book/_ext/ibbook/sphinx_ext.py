@@ -1,0 +1,278 @@
+"""The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
+
+What it adds to the pages: the role ``{uses}``, the directives ``{ledger}`` and ``{results-map}``, a
+status line under each statement, names in references to statements, launch and download buttons.
+What it adds to the site: `ledger.json` and the executed notebooks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.addnodes import document
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
+
+from ibbook import chain, ledger, repository, results_map
+from ibbook.book import Book, commit
+from ibbook.execute import ChapterError, execute_book, versions
+from ibbook.records import Record, read_records
+from ibbook.statements import Statement, UsesRole, collect, proof_nodes, uses
+
+
+class score(nodes.General, nodes.Element):
+    """Placeholder for the ledger or the map, filled in when all pages have been read."""
+
+
+class ScoreDirective(SphinxDirective):
+    """``{ledger}`` and ``{results-map}``: where the computed page goes."""
+
+    def run(self) -> list[nodes.Node]:
+        """Leave a placeholder and remember the page."""
+        _score_pages(self.env).setdefault(self.name, self.env.docname)
+        return [score("", kind=self.name)]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    app.add_role("uses", UsesRole())
+    for name in ("ledger", "results-map"):
+        app.add_directive(name, ScoreDirective)
+    app.add_node(score, html=(_skip, _skip))
+    app.add_node(uses, html=(_skip, _skip))
+    app.connect("config-inited", _configure)
+    app.connect("builder-inited", _execute)
+    app.connect("env-get-outdated", _outdated)
+    app.connect("env-purge-doc", _purge)
+    app.connect("doctree-read", _read)
+    app.connect("env-updated", _join)
+    app.connect("doctree-resolved", _resolve)
+    # The theme adds its header buttons at 501: downloads must be known before, launches come after.
+    app.connect("html-page-context", _offer_download, priority=499)
+    app.connect("html-page-context", _offer_launch, priority=502)
+    app.connect("build-finished", _finish)
+    return {"version": "1", "env_version": 1, "parallel_read_safe": False}
+
+
+def _skip(translator: Any, node: nodes.Node) -> None:
+    """Write nothing for a placeholder itself; its children speak."""
+
+
+# --- state on the environment --------------------------------------------------------------------
+
+
+def _statements(env: BuildEnvironment) -> dict[str, list[Statement]]:
+    if not hasattr(env, "ib_statements"):
+        env.ib_statements = {}  # type: ignore[attr-defined]
+    found: dict[str, list[Statement]] = env.ib_statements  # type: ignore[attr-defined]
+    return found
+
+
+def _score_pages(env: BuildEnvironment) -> dict[str, str]:
+    if not hasattr(env, "ib_score_pages"):
+        env.ib_score_pages = {}  # type: ignore[attr-defined]
+    found: dict[str, str] = env.ib_score_pages  # type: ignore[attr-defined]
+    return found
+
+
+def _digests(env: BuildEnvironment) -> dict[str, str]:
+    if not hasattr(env, "ib_digests"):
+        env.ib_digests = {}  # type: ignore[attr-defined]
+    found: dict[str, str] = env.ib_digests  # type: ignore[attr-defined]
+    return found
+
+
+def _book(app: Sphinx) -> Book:
+    return Book.at(Path(app.srcdir), Path(app.outdir).parent)
+
+
+def _ordered(app: Sphinx, book: Book) -> list[Statement]:
+    """All statements in the order of the book."""
+    found = _statements(app.env)
+    return [s for docname in book.pages for s in found.get(docname, [])]
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    found = repository.find(Path(app.srcdir))
+    if found is not None:
+        config.html_theme_options.update(
+            repository_url=found.url,
+            repository_branch=found.branch,
+            use_issues_button=True,
+            use_repository_button=True,
+        )
+
+
+def _execute(app: Sphinx) -> None:
+    try:
+        execute_book(_book(app))
+    except ChapterError as error:
+        raise ExtensionError(f"chapters that failed:\n\n{error}") from error
+
+
+def _outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> Sequence[str]:
+    """Chapters whose executed notebook differs from the one that their page was made from."""
+    book, stale = _book(app), []
+    for docname in book.chapters:
+        digest = hashlib.sha256(book.notebook(docname).read_bytes()).hexdigest()
+        if _digests(env).get(docname) != digest:
+            _digests(env)[docname] = digest
+            stale.append(docname)
+    return stale
+
+
+def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    _statements(env).pop(docname, None)
+    for kind, page in list(_score_pages(env).items()):
+        if page == docname:
+            del _score_pages(env)[kind]
+
+
+def _read(app: Sphinx, doctree: document) -> None:
+    docname = app.env.docname
+    found = collect(doctree, docname)
+    if found:
+        _statements(app.env)[docname] = found
+
+
+# --- joining -------------------------------------------------------------------------------------
+
+
+def _join(app: Sphinx, env: BuildEnvironment) -> Sequence[str]:
+    """Hold statements and claims together; rewrite every page that shows the score."""
+    book = _book(app)
+    statements, records = _ordered(app, book), read_records(book)
+    wrong = chain.problems(statements, records)
+    if wrong:
+        raise ExtensionError(
+            "the chain from statement to claim is broken:\n  " + "\n  ".join(wrong)
+        )
+    app.ib_records = {record.id: record for record in records}  # type: ignore[attr-defined]
+    app.ib_ledger = ledger.build(  # type: ignore[attr-defined]
+        statements, records, versions(), commit(book.root)
+    )
+    return sorted({*_statements(env), *_score_pages(env).values()})
+
+
+def _records(app: Sphinx) -> dict[str, Record]:
+    found: dict[str, Record] = app.ib_records  # type: ignore[attr-defined]
+    return found
+
+
+def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
+    """Fill the placeholders of a page now that the whole book is known."""
+    by_id = {s.id: s for page in _statements(app.env).values() for s in page}
+    for placeholder in list(doctree.findall(uses)):
+        placeholder.replace_self(_uses_links(app, docname, placeholder, by_id))
+    _name_references(doctree, by_id)
+    for node in proof_nodes(doctree):
+        line = _status_line(app, docname, by_id[node["label"]])
+        if line:
+            node.append(nodes.raw("", line, format="html"))
+    for placeholder in list(doctree.findall(score)):
+        placeholder.replace_self(
+            nodes.raw("", _score(app, placeholder["kind"], docname), format="html")
+        )
+
+
+def _address(app: Sphinx, docname: str, target: str, anchor: str) -> str:
+    address = app.builder.get_relative_uri(docname, target)
+    return f"{address}#{anchor}" if anchor else address or "#"
+
+
+def _uses_links(
+    app: Sphinx, docname: str, placeholder: nodes.Element, by_id: dict[str, Statement]
+) -> nodes.inline:
+    links = nodes.inline("", "Leans on ", classes=["ib-uses"])
+    for number, label in enumerate(placeholder["labels"]):
+        s = by_id[label]
+        if number:
+            links += nodes.Text(", ")
+        address = _address(app, docname, s.docname, s.id)
+        links += nodes.reference("", s.name, internal=True, refuri=address)
+    links += nodes.Text(".")
+    return links
+
+
+def _name_references(doctree: document, by_id: dict[str, Statement]) -> None:
+    """Write "Theorem 3" where sphinx-proof, which counts nothing here, writes "Theorem "."""
+    for reference in doctree.findall(nodes.reference):
+        label = reference.get("refid") or reference.get("refuri", "").partition("#")[2]
+        s = by_id.get(label)
+        if s is not None and reference.astext().strip() == s.kind.capitalize():
+            reference.children = [nodes.Text(s.name)]
+
+
+def _status_line(app: Sphinx, docname: str, statement: Statement) -> str:
+    used_by = [
+        (s.name, _address(app, docname, s.docname, s.id))
+        for page in _statements(app.env).values()
+        for s in page
+        if statement.id in s.uses
+    ]
+    page = _score_pages(app.env).get("ledger", docname)
+    record = _records(app).get(statement.id)
+    return ledger.statement_html(statement, record, used_by, _address(app, docname, page, ""))
+
+
+def _score(app: Sphinx, kind: str, docname: str) -> str:
+    def link(target: str, anchor: str) -> str:
+        return _address(app, docname, target, anchor)
+
+    found: dict[str, Any] = app.ib_ledger  # type: ignore[attr-defined]
+    if kind == "ledger":
+        return ledger.as_html(found, link)
+    book = _book(app)
+    statements = _ordered(app, book)
+    status = {row["id"]: row["status"] for row in found["claims"]}
+    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
+    arguments = (statements, status, titles, link)
+    return (
+        '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
+        f"{results_map.as_svg(*arguments)}</div>"
+        f'<details class="ib-map-twin" open><summary>The map in words</summary>'
+        f"{results_map.as_list(*arguments)}</details>"
+    )
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def _offer_download(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    if pagename in _book(app).chapters:
+        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def _offer_launch(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    found = repository.find(Path(app.srcdir))
+    if found is not None and pagename in _book(app).chapters:
+        context["header_buttons"].insert(0, repository.launch_buttons(found, pagename))
+
+
+def _finish(app: Sphinx, failure: Exception | None) -> None:
+    if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
+    book, out = _book(app), Path(app.outdir)
+    ledger.dump(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
+    for docname in book.chapters:
+        target = out / "_sources" / f"{docname}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(book.notebook(docname), target)
