@@ -236,7 +236,7 @@ def _extended(
 
     There f(u) = f(1) - 1 + e^{k(u-1)}, k = f'(1) = `rate`: f and f' are continuous at 1, f
     increases and -ℓ' stays below e^{1-f(1)}. Then ℓ is strictly convex and ℓ' is Lipschitz with
-    the constant k e^{-f(1)} (attained at u = 1, as f' e^{-f} decreases above and increases below), and
+    the constant k e^{-f(1)} (attained at u = 1: f' e^{-f} decreases above, increases below), and
     ℓ(u) = ℓ(1) + e^{1-f(1)}/k [E₁(e^{k(u-1)}) - E₁(1)].
     """
     at_one = float(exponent(1.0))

@@ -1,0 +1,859 @@
+"""Hard-margin problems, their duals, and what they predict for gradient descent.
+
+Convention: `signed` is the (N, d) matrix of the points with the label folded in, rows y_n x_n; the
+predictor is homogeneous (a bias is one more constant feature). The hard-margin vector is
+
+    ŵ = argmin ‖w‖²  subject to  w·x_n >= 1 for all n,    ŵ = Σ α_n x_n,  α_n >= 0,
+
+with support S = {n : ŵ·x_n = 1}, margin γ = 1/‖ŵ‖ and Σ α_n = ‖ŵ‖².
+
+Which dual. α is not unique when support vectors are linearly dependent (duplicates, for example).
+Gradient descent on a loss with an exponential tail then selects one: with ρ = w - ŵ log t its flow
+is dρ/d log t = η Σ_S e^{-x_n·ρ} x_n - ŵ, the gradient flow of a convex function whose minimiser
+makes α_n = η e^{-x_n·ρ} the dual of maximal entropy -Σ α_n log α_n (η drops out because Σ α_n is
+fixed). That dual is unique, is positive wherever any dual is, and gives equal shares to duplicates,
+so that every formula below holds as written, sample by sample, without multiplicities. It is the
+`dual` that `hard_margin` returns.
+
+Sources: Soudry et al. 2018, The Implicit Bias of Gradient Descent on Separable Data (Theorems 3, 4,
+5, 7 and the degenerate case in its appendix); constants are derived here and measured in the book.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import linalg, optimize, special
+
+from ibcore import _validate
+from ibcore._validate import FloatArray, IntArray
+
+__all__ = [
+    "HardMargin",
+    "MulticlassHardMargin",
+    "NotSeparableError",
+    "angle",
+    "convergence_exponent",
+    "direction_gap",
+    "direction_gap_constant",
+    "hard_margin",
+    "iterated_log_ladder",
+    "margin_gap",
+    "margin_gap_constant",
+    "multiclass_constraints",
+    "multiclass_hard_margin",
+    "normalized_margin",
+    "residual_limit",
+    "separability_certificate",
+    "support_spans",
+]
+
+BoolArray = NDArray[np.bool_]
+
+_ACTIVE = 1e-10  # a constraint within this of 1, relative to the sizes involved, is active
+_ZERO = 1e-12  # a dual variable below this times the largest is zero: rounding, not information
+_RANK = 1e-10  # singular values below this times the largest are zero
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class NotSeparableError(ValueError):
+    """The points are not strictly separable by a hyperplane through the origin.
+
+    Attributes
+    ----------
+    certificate
+        Convex weights λ, shape (N,), with Σ λ_n signed_n = 0: the proof.
+    """
+
+    def __init__(self, certificate: FloatArray) -> None:
+        used = int(np.count_nonzero(certificate))
+        super().__init__(
+            f"signed is not separable: a convex combination of {used} of its {certificate.size} "
+            "rows is zero; allowed: rows y_n x_n with w·(y_n x_n) > 0 for some w"
+        )
+        self.certificate = certificate
+
+
+@dataclass(frozen=True)
+class HardMargin:
+    """Solution of a hard-margin problem.
+
+    Attributes
+    ----------
+    w
+        ŵ, shape (d,).
+    dual
+        α >= 0, shape (N,), the dual of maximal entropy: exactly 0 off the support and on degenerate
+        support vectors.
+    support
+        The active constraints, shape (N,), degenerate ones (zero dual) included.
+    margin
+        γ = 1/‖ŵ‖.
+    duality_gap
+        (primal - dual)/primal of a feasible pair made from `w` and `dual`, >= 0.
+    constraints
+        ŵ·x_n, shape (N,); inf for points that a rung of `iterated_log_ladder` leaves out.
+    """
+
+    w: FloatArray
+    dual: FloatArray
+    support: BoolArray
+    margin: float
+    duality_gap: float
+    constraints: FloatArray
+
+    @property
+    def norm(self) -> float:
+        """‖ŵ‖ = 1/γ."""
+        return 1.0 / self.margin
+
+    @property
+    def positive(self) -> BoolArray:
+        """Support vectors with a positive dual variable, shape (N,)."""
+        return np.asarray(self.dual > 0)
+
+    @property
+    def degenerate(self) -> BoolArray:
+        """Support vectors with a zero dual variable, shape (N,)."""
+        return np.asarray(self.support & ~self.positive)
+
+    @property
+    def theta(self) -> float:
+        """θ, the smallest ŵ·x_n off the support; inf when every point is a support vector."""
+        return float(self.constraints[~self.support].min(initial=math.inf))
+
+
+@dataclass(frozen=True)
+class MulticlassHardMargin(HardMargin):
+    """Solution of the multi-class hard-margin problem; the inherited fields are those of vec(w_k).
+
+    Attributes
+    ----------
+    y
+        Class indices, shape (N,).
+    n_classes
+        K.
+    """
+
+    y: IntArray
+    n_classes: int
+
+    @property
+    def weights(self) -> FloatArray:
+        """ŵ_1, ..., ŵ_K as rows, shape (K, d)."""
+        return self.w.reshape(self.n_classes, -1)
+
+    @property
+    def pair_dual(self) -> FloatArray:
+        """α_{n,k}, shape (N, K), with 0 at k = y_n."""
+        pairs = np.zeros((self.y.size, self.n_classes))
+        pairs[_other_classes(self.y, self.n_classes)] = self.dual
+        return pairs
+
+
+# --- Solving -------------------------------------------------------------------------------------
+
+
+def _closest_point_weights(x: FloatArray) -> FloatArray:
+    """Return convex weights of the point of the convex hull of the rows that is nearest to 0.
+
+    Non-negative least squares of [xᵀ/μ; 1ᵀ] a = (0, 1) has the same minimiser up to scale for every
+    μ; it is well conditioned when μ is about the distance, so μ is lowered to what was found.
+    """
+    if x.shape[1] > x.shape[0]:  # distances in the hull depend on the Gram matrix only
+        x = np.ascontiguousarray(np.asarray(np.linalg.qr(x.T, mode="r")).T)
+    n = x.shape[0]
+    target = np.append(np.zeros(x.shape[1]), 1.0)
+    scale = float(np.linalg.norm(x, axis=1).max())
+    mu = scale
+    weights = np.zeros(n)
+    best = math.inf
+    for _ in range(8):
+        system = np.vstack([x.T / mu, np.ones(n)])
+        a, _ = optimize.nnls(system, target, maxiter=1000 + 30 * n)
+        trial = a / a.sum()
+        distance = float(np.linalg.norm(trial @ x))
+        if distance < best:
+            weights, best = trial, distance
+        if distance > 0.2 * mu or distance < 1e-15 * scale:
+            break
+        mu = distance
+    return weights
+
+
+def _separates(x: FloatArray, w: FloatArray) -> bool:
+    """Say whether w·x_n > 0 for all n beyond the rounding of the products."""
+    rounding = 4 * _EPS * x.shape[1] * (np.abs(x) @ np.abs(w))
+    return bool((x @ w > rounding).all())
+
+
+def _null_weights(x: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return weights moved, on the same rows, to the kernel of xᵀ, where that improves them."""
+    rows = np.flatnonzero(weights > 0)
+    kernel = linalg.svd(x[rows].T, full_matrices=True)[2][-1]
+    if bool((kernel >= 0).all()) or bool((kernel <= 0).all()):
+        better = np.zeros_like(weights)
+        better[rows] = np.abs(kernel)
+        better /= better.sum()
+        if np.linalg.norm(better @ x) <= np.linalg.norm(weights @ x):
+            return better
+    return weights
+
+
+def separability_certificate(signed: ArrayLike) -> FloatArray | None:
+    """Decide strict separability, with a proof when the answer is no.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+
+    Returns
+    -------
+    None or ndarray of shape (N,)
+        None when some w has w·signed_n > 0 for all n, checked on a w beyond rounding. Else convex
+        weights λ (λ >= 0, Σ λ = 1) with Σ λ_n signed_n = 0, to 1e-12 relative to the terms.
+
+    Raises
+    ------
+    ValueError
+        `signed` is not a non-empty finite matrix.
+    RuntimeError
+        Undecided at the resolution below.
+
+    Notes
+    -----
+    Gordan's theorem. The rows are normalised first, which changes neither side. Resolution: unit
+    rows whose hull comes closer to 0 than about 1e-12 count as not separable.
+    """
+    x = _validate.matrix(signed, "signed")
+    size = np.linalg.norm(x / _power_of_two(x), axis=1) * _power_of_two(x)
+    if not size.all():  # a zero row is its own certificate
+        return np.asarray((size == 0) / np.count_nonzero(size == 0), dtype=np.float64)
+    unit = x / size[:, None]
+    weights = _closest_point_weights(unit)
+    if _separates(unit, weights @ unit) and np.linalg.norm(weights @ unit) > 1e-12:
+        return None
+    weights = _null_weights(unit, weights)
+    if np.linalg.norm(weights @ unit) > 1e-12:
+        raise RuntimeError("signed: separability undecided, neither side could be certified")
+    weights = weights * (size.min() / size)
+    return np.asarray(weights / weights.sum())
+
+
+def _power_of_two(x: FloatArray) -> float:
+    """Return the power of two just below the largest entry: dividing by it loses no bit."""
+    top = float(np.abs(x).max())
+    return 2.0 ** math.floor(math.log2(top)) if top > 0 else 1.0
+
+
+def _equality_solution(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Solve w = rowsᵀ α, rows w = 1 for independent rows, to the last bits of w.
+
+    QR of rowsᵀ, then refinement of both equations with residuals in extended precision (where the
+    machine has it), because an error ε of ŵ appears as ε log t in w - ŵ log t.
+    """
+    q, r = linalg.qr(rows.T, mode="economic")
+    diagonal = np.abs(np.diag(r))
+    if rows.shape[0] > rows.shape[1] or diagonal.min() <= 1e-14 * diagonal.max():
+        raise RuntimeError("signed: the active constraints are numerically dependent")
+    exact = rows.astype(np.longdouble)
+    w: NDArray[Any] = np.zeros(rows.shape[1], dtype=np.longdouble)
+    alpha: NDArray[Any] = np.zeros(rows.shape[0], dtype=np.longdouble)
+    for _ in range(6):
+        stationarity = (exact.T @ alpha - w).astype(np.float64)
+        feasibility = (1 - exact @ w).astype(np.float64)
+        along = linalg.solve_triangular(r, feasibility, trans="T")
+        step = q.T @ stationarity
+        w = w + q @ (along - step) + stationarity
+        alpha = alpha + linalg.solve_triangular(r, along - step)
+    return w.astype(np.float64), alpha.astype(np.float64)
+
+
+def _active_set_solution(
+    x: FloatArray, active: list[int]
+) -> tuple[FloatArray, FloatArray, list[int]]:
+    """Return (ŵ, α on the active rows, active rows), from a guess of the active rows.
+
+    The guess is right up to rounding: rows with a negative dual leave, violated rows enter.
+    """
+    size = np.abs(x)
+    for _ in range(20 + 2 * len(active)):
+        w, alpha = _equality_solution(x[active])
+        floor = -_ZERO * float(alpha.max())
+        if alpha.min() < floor:
+            active = [n for n, a in zip(active, alpha, strict=True) if a > alpha.min()]
+            continue
+        slack = (x @ w - 1) / (1 + size @ np.abs(w))
+        slack[active] = 0.0
+        worst = int(np.argmin(slack))
+        if slack[worst] >= -1e-13:
+            return w, alpha, active
+        active = [*active, worst]
+    raise RuntimeError("signed: the active set of the hard-margin problem could not be certified")
+
+
+def _largest_dual_support(x: FloatArray, w: FloatArray) -> BoolArray:
+    """Return which of the support vectors `x` (S, d) some dual solution makes positive.
+
+    One linear program: maximise Σ t_n over xᵀ(t + s) = κ w, 0 <= t <= 1, s >= 0, κ >= 0. Scaling κ
+    up gives t_n = 1 to every n that can be positive; the others have t_n = 0.
+    """
+    n, d = x.shape
+    equal = np.hstack([x.T, x.T, -w[:, None]])
+    cost = np.concatenate([-np.ones(n), np.zeros(n + 1)])
+    bounds = [(0, 1)] * n + [(0, None)] * (n + 1)
+    result = optimize.linprog(cost, A_eq=equal, b_eq=np.zeros(d), bounds=bounds, method="highs")
+    if result.status != 0:
+        raise RuntimeError(f"signed: dual support not found ({result.message})")
+    return np.asarray(result.x[:n] > 0.5)
+
+
+def _entropic_dual(x: FloatArray, w: FloatArray) -> FloatArray:
+    """Return the dual of maximal entropy on the rows `x`, all of which can be positive.
+
+    Newton's method on the convex dual of the entropy, g(v) = Σ e^{-x_n·v} + w·v: at its minimum
+    α_n = e^{-x_n·v}. Needs w·x_n = 1, w in the span of the rows.
+    """
+    count = x.shape[0]
+    v = -math.log(float(w @ w) / count) * w  # equal α_n with the right sum
+    last = math.inf
+    for _ in range(500):
+        alpha = np.exp(-x @ v)
+        _, sizes, basis = linalg.svd(np.sqrt(alpha)[:, None] * x, full_matrices=False)
+        step = basis.T @ (basis @ (alpha @ x - w) / sizes**2)
+        # Capped at 1 in every exponent, the step lowers g from wherever it starts.
+        change = float(np.abs(x @ step).max())
+        v = v + step / max(1.0, change)
+        if change < 1e-8 and change >= 0.5 * last:
+            break
+        last = change
+    return np.asarray(np.exp(-x @ v))
+
+
+def _span_basis(x: FloatArray) -> FloatArray:
+    """Return an orthonormal basis of the span of the rows, shape (d, rank)."""
+    _, sizes, rows = linalg.svd(x, full_matrices=False)
+    return np.asarray(rows[sizes > _RANK * sizes[0]].T)
+
+
+def _dual_on_support(x: FloatArray, w: FloatArray) -> FloatArray:
+    """Return the maximal-entropy dual of dependent support vectors `x`, shape (S,)."""
+    basis = _span_basis(x)
+    positive = _largest_dual_support(x @ basis, basis.T @ w)
+    basis = _span_basis(x[positive])
+    dual = np.zeros(x.shape[0])
+    dual[positive] = _entropic_dual(x[positive] @ basis, basis.T @ w)
+    return dual
+
+
+def _relative_gap(x: FloatArray, w: FloatArray, dual: FloatArray) -> float:
+    """Return (primal - dual)/primal after scaling `w` and `dual` to a feasible pair."""
+    smallest = float((x @ w).min())
+    combination = dual @ x
+    product = smallest * dual.sum() / (np.linalg.norm(combination) * np.linalg.norm(w))
+    return max(0.0, float((1 - product) * (1 + product)))
+
+
+def hard_margin(signed: ArrayLike) -> HardMargin:
+    """Solve the hard-margin problem exactly.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+
+    Returns
+    -------
+    HardMargin
+        `w` accurate to about 1e-15 relative. A constraint counts as active when ŵ·x_n - 1 is below
+        1e-10 (relative to Σ_i |ŵ_i x_ni| where that is larger than 1), a dual variable as zero
+        below 1e-12 times the largest.
+
+    Raises
+    ------
+    NotSeparableError
+        No w has w·signed_n > 0 for all n; carries the certificate.
+    ValueError
+        `signed` is not a non-empty finite matrix.
+    RuntimeError
+        The solution could not be certified (numerically dependent active constraints).
+
+    Notes
+    -----
+    The active set is that of the point of the convex hull of the rows nearest to 0, by non-negative
+    least squares; ŵ then solves its equations exactly. Soudry et al. 2018, equation for ŵ and KKT.
+    """
+    raw = _validate.matrix(signed, "signed")
+    scale = _power_of_two(raw)
+    x = raw / scale
+    weights = _closest_point_weights(x) if x.any() else np.ones(x.shape[0])
+    if not _separates(x, weights @ x):
+        certificate = separability_certificate(x)
+        if certificate is not None:
+            raise NotSeparableError(certificate)
+    w, alpha, active = _active_set_solution(x, list(np.flatnonzero(weights > 0)))
+    constraints = x @ w
+    size = np.maximum(1.0, np.abs(x) @ np.abs(w))  # of the terms that cancel in a constraint
+    support = constraints - 1 <= _ACTIVE * size
+    rows = np.flatnonzero(support)
+    dual = np.zeros(x.shape[0])
+    if len(active) == rows.size or _span_basis(x[rows]).shape[1] == rows.size:
+        dual[active] = alpha
+    else:
+        dual[rows] = _dual_on_support(x[rows], w)
+    dual[dual < _ZERO * dual.max()] = 0.0
+    error = float(np.linalg.norm(dual @ x - w) / np.linalg.norm(w))
+    gap = _relative_gap(x, w, dual)
+    if error > 1e-10 or gap > 1e-12 * size[support].max():
+        raise RuntimeError(f"signed: KKT conditions violated by {error:.1e}, duality gap {gap:.1e}")
+    margin = scale / float(np.linalg.norm(w))
+    return HardMargin(w / scale, dual / scale**2, support, margin, gap, constraints)
+
+
+# --- Several classes -----------------------------------------------------------------------------
+
+
+def _other_classes(y: IntArray, n_classes: int) -> BoolArray:
+    """Return which pairs (n, k) have k != y_n, shape (N, K)."""
+    return np.asarray(np.arange(n_classes) != y[:, None])
+
+
+def multiclass_constraints(x: ArrayLike, y: ArrayLike, n_classes: int) -> FloatArray:
+    """Write a multi-class problem as a binary one in R^{Kd}.
+
+    Parameters
+    ----------
+    x
+        Points, shape (N, d).
+    y
+        Class indices 0..K-1, shape (N,).
+    n_classes
+        K >= 2.
+
+    Returns
+    -------
+    ndarray of shape (N(K-1), Kd)
+        Rows (e_{y_n} - e_k) ⊗ x_n, in the order of n and, for each n, of increasing k != y_n.
+
+    Raises
+    ------
+    ValueError
+        Not a finite matrix, labels that are not class indices, or lengths that differ.
+
+    Notes
+    -----
+    Soudry et al. 2018, Theorem 7 (multi-class).
+    """
+    points = _validate.matrix(x, "x")
+    labels = _validate.classes(y, "y", n_classes, points.shape[0])
+    n, k = np.nonzero(_other_classes(labels, n_classes))
+    z = np.zeros((n.size, n_classes, points.shape[1]))
+    rows = np.arange(n.size)
+    z[rows, labels[n]] = points[n]
+    z[rows, k] = -points[n]
+    return z.reshape(n.size, -1)
+
+
+def multiclass_hard_margin(x: ArrayLike, y: ArrayLike, n_classes: int) -> MulticlassHardMargin:
+    """Solve argmin Σ_k ‖w_k‖² subject to w_{y_n}·x_n >= w_k·x_n + 1 for all k != y_n.
+
+    Parameters
+    ----------
+    x
+        Points, shape (N, d).
+    y
+        Class indices 0..K-1, shape (N,).
+    n_classes
+        K >= 2.
+
+    Returns
+    -------
+    MulticlassHardMargin
+        `weights` is (K, d) and `pair_dual` (N, K); the inherited fields are those of the binary
+        problem of `multiclass_constraints`.
+
+    Raises
+    ------
+    NotSeparableError
+        The classes are not separable by a homogeneous linear classifier.
+    ValueError
+        As for `multiclass_constraints`.
+
+    Notes
+    -----
+    Soudry et al. 2018, Theorem 7. Memory: 8 N(K-1)Kd bytes.
+    """
+    solution = hard_margin(multiclass_constraints(x, y, n_classes))
+    labels = _validate.classes(y, "y", n_classes)
+    return MulticlassHardMargin(**vars(solution), y=labels, n_classes=n_classes)
+
+
+# --- Distances to the limit ----------------------------------------------------------------------
+
+
+def _unit(value: ArrayLike, name: str, length: int | None = None) -> FloatArray:
+    """Return vectors (last axis) divided by their norms; a zero vector is refused."""
+    vectors = _validate.array(value, name)
+    if vectors.ndim == 0 or (length is not None and vectors.shape[-1] != length):
+        allowed = "(..., d)" if length is None else f"(..., {length})"
+        raise ValueError(f"{name} has shape {vectors.shape}; allowed: shape {allowed}")
+    peak = np.abs(vectors).max(axis=-1, keepdims=True)
+    if not peak.all():
+        raise ValueError(f"{name} has a zero vector; allowed: vectors with a direction")
+    vectors = vectors / peak  # neither overflow nor underflow in the squares
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
+
+
+def normalized_margin(w: ArrayLike, signed: ArrayLike) -> FloatArray:
+    """Return min_n signed_n·w/‖w‖.
+
+    Parameters
+    ----------
+    w
+        Vectors, shape (..., d), none of them zero.
+    signed
+        Points with the label folded in, shape (N, d).
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Negative where some point is misclassified.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match, entries that are not finite, or a zero vector.
+    """
+    x = _validate.matrix(signed, "signed")
+    return np.asarray((_unit(w, "w", x.shape[1]) @ x.T).min(axis=-1))
+
+
+def margin_gap(w: ArrayLike, signed: ArrayLike, hard: HardMargin) -> FloatArray:
+    """Return γ - min_n signed_n·w/‖w‖ >= 0 (up to rounding), shape (...); see `normalized_margin`.
+
+    Parameters
+    ----------
+    w
+        Vectors, shape (..., d), none of them zero.
+    signed
+        Points with the label folded in, shape (N, d).
+    hard
+        Their hard-margin solution.
+
+    Returns
+    -------
+    ndarray of shape (...)
+
+    Raises
+    ------
+    ValueError
+        As for `normalized_margin`, or `hard` belongs to other data.
+    """
+    _points(signed, hard)
+    return np.asarray(hard.margin - normalized_margin(w, signed))
+
+
+def angle(u: ArrayLike, v: ArrayLike) -> FloatArray:
+    """Return the angle between vectors in radians, accurate however small it is.
+
+    Parameters
+    ----------
+    u, v
+        Vectors along the last axis; the leading axes broadcast.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        2 atan2(‖û - v̂‖, ‖û + v̂‖), in [0, π].
+
+    Raises
+    ------
+    ValueError
+        Different lengths, entries that are not finite, or a zero vector.
+    """
+    a = _unit(u, "u")
+    b = _unit(v, "v", a.shape[-1])
+    return np.asarray(
+        2 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
+    )
+
+
+def direction_gap(w: ArrayLike, w_hat: ArrayLike) -> FloatArray:
+    """Return ‖w/‖w‖ - ŵ/‖ŵ‖‖.
+
+    Parameters
+    ----------
+    w, w_hat
+        Vectors along the last axis; the leading axes broadcast.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Half its square is 1 - cos of the angle, without cancellation.
+
+    Raises
+    ------
+    ValueError
+        Different lengths, entries that are not finite, or a zero vector.
+    """
+    a = _unit(w, "w")
+    return np.asarray(np.linalg.norm(a - _unit(w_hat, "w_hat", a.shape[-1]), axis=-1))
+
+
+# --- What the solution predicts for gradient descent ---------------------------------------------
+
+
+def _points(signed: ArrayLike, hard: HardMargin) -> FloatArray:
+    """Return `signed` as a matrix after checking that `hard` can be its solution."""
+    x = _validate.matrix(signed, "signed")
+    if x.shape != (hard.dual.size, hard.w.size):
+        raise ValueError(
+            f"hard has {hard.dual.size} duals in dimension {hard.w.size}, signed has shape "
+            f"{x.shape}; allowed: the solution of the same data"
+        )
+    return x
+
+
+def _not_degenerate(hard: HardMargin) -> None:
+    """Raise when a support vector has a zero dual variable."""
+    if hard.degenerate.any():
+        raise ValueError(
+            f"hard has degenerate support vectors (zero dual) at {np.flatnonzero(hard.degenerate)}"
+            "; allowed: every support vector with a positive dual (see iterated_log_ladder)"
+        )
+
+
+def margin_gap_constant(hard: HardMargin) -> float:
+    """Return the limit D/‖ŵ‖ of log t (γ - min_n x_n·w/‖w‖) along gradient descent.
+
+    Parameters
+    ----------
+    hard
+        The hard-margin solution.
+
+    Returns
+    -------
+    float
+        With D = log max α - Σ α log α/Σ α >= 0, which vanishes when the positive duals are equal.
+
+    Notes
+    -----
+    Constant of the rate in Soudry et al. 2018, Theorem 5. With x_n·w̃ = log η - log α_n on the
+    support and ŵ·w̃ = Σ α_n x_n·w̃, the gap is [ŵ·w̃/‖ŵ‖² - min_S x_n·w̃]/(‖ŵ‖ log t) to leading
+    order, and η cancels.
+    """
+    alpha = hard.dual[hard.positive]
+    ratio = alpha / alpha.max()
+    return float(-special.xlogy(ratio, ratio).sum() / ratio.sum()) / hard.norm
+
+
+def direction_gap_constant(hard: HardMargin, residual: ArrayLike) -> float:
+    """Return the limit of log t ‖w/‖w‖ - ŵ/‖ŵ‖‖ when w - ŵ log t tends to `residual`.
+
+    Parameters
+    ----------
+    hard
+        The hard-margin solution.
+    residual
+        w̃, shape (d,).
+
+    Returns
+    -------
+    float
+        C_dir = ‖(I - ŵŵᵀ/‖ŵ‖²) w̃‖/‖ŵ‖; 1 - cos of the angle has the constant C_dir²/2.
+
+    Raises
+    ------
+    ValueError
+        `residual` is not a finite vector of length d.
+
+    Notes
+    -----
+    Constant of the rate in Soudry et al. 2018, Theorem 5.
+    """
+    w_tilde = _validate.vector(residual, "residual", hard.w.size)
+    unit = hard.w * hard.margin
+    return float(np.linalg.norm(w_tilde - (unit @ w_tilde) * unit)) / hard.norm
+
+
+def support_spans(signed: ArrayLike, hard: HardMargin) -> bool:
+    """Say whether the support vectors span the data (the hypothesis of Theorem 4).
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    hard
+        Their hard-margin solution.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        `hard` belongs to other data.
+    """
+    x = _points(signed, hard)
+    return bool(_span_basis(x).shape[1] == _span_basis(x[hard.support]).shape[1])
+
+
+def residual_limit(
+    signed: ArrayLike,
+    hard: HardMargin,
+    step_size: float,
+    w0: ArrayLike,
+    *,
+    check_span: bool = True,
+) -> FloatArray:
+    """Return w̃, the limit of w(t) - ŵ log t along gradient descent with the tail -ℓ' ~ e^{-u}.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    hard
+        Their hard-margin solution.
+    step_size
+        η > 0, of the *sum* of the losses.
+    w0
+        Start, shape (d,).
+    check_span
+        Refuse data that the support does not span, for which w̃ is *not* the limit: its part
+        orthogonal to the support is then set by the whole trajectory. False returns the solution
+        of the equations all the same.
+
+    Returns
+    -------
+    ndarray of shape (d,)
+        The solution of η e^{-x_n·w̃} = α_n on the support that agrees with `w0` orthogonally to it.
+
+    Raises
+    ------
+    ValueError
+        A degenerate support vector, a support that does not span the data, duals for which the
+        equations have no solution, a step size that is not positive, or shapes that do not match.
+
+    Notes
+    -----
+    Soudry et al. 2018, Theorem 4. A tail c e^{-au} is this one on the points a x_n with the step
+    η c/a.
+    """
+    x = _points(signed, hard)
+    eta = _validate.positive(step_size, "step_size")
+    start = _validate.vector(w0, "w0", hard.w.size)
+    _not_degenerate(hard)
+    if check_span and not support_spans(x, hard):
+        raise ValueError(
+            "signed is not spanned by its support vectors; allowed: rank of the support equal to "
+            "the rank of signed (or check_span=False)"
+        )
+    rows = x[hard.support]
+    wanted = math.log(eta) - np.log(hard.dual[hard.support])
+    change = linalg.lstsq(rows, wanted - rows @ start, cond=_RANK)[0]
+    residual = np.asarray(start + change)
+    error = float(np.abs(rows @ residual - wanted).max())
+    if error > 1e-8 * max(1.0, float(np.abs(wanted).max())):
+        raise ValueError(
+            f"hard has a dual for which η exp(-x_n·w̃) = α_n has no solution (off by {error:.1e}); "
+            "allowed: the dual of maximal entropy, as hard_margin returns it"
+        )
+    return residual
+
+
+def convergence_exponent(signed: ArrayLike, hard: HardMargin) -> float:
+    """Return κ of the rate t^{-κ} at which w(t) - ŵ log t tends to its limit.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d), spanned by the support.
+    hard
+        Their hard-margin solution.
+
+    Returns
+    -------
+    float
+        min(λ, θ - 1, 1), λ the smallest non-zero eigenvalue of M = Σ α_n x_n x_nᵀ.
+
+    Raises
+    ------
+    ValueError
+        A degenerate support vector (no power of t), or `hard` belongs to other data.
+
+    Notes
+    -----
+    Derived: in log t the linearised flow is dr = -M r + O(t^{1-θ}) + O(t^{-1}). The sum runs over
+    samples, so that duplicates need no multiplicity (their duals add up). λ <= 1 as M ŵ = ŵ.
+    """
+    x = _points(signed, hard)
+    _not_degenerate(hard)
+    sizes = linalg.svdvals(np.sqrt(hard.dual[hard.support])[:, None] * x[hard.support])
+    eigenvalue = float(sizes[sizes > _RANK * sizes[0]].min()) ** 2
+    return min(eigenvalue, hard.theta - 1, 1.0)
+
+
+def iterated_log_ladder(signed: ArrayLike) -> list[HardMargin]:
+    """Return ŵ_1, ŵ_2, ... of w(t) = Σ_m ŵ_m log∘...∘log t (m logarithms) + O(1).
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+
+    Returns
+    -------
+    list of HardMargin
+        One for each rung, the first the ordinary solution, one alone when no support vector is
+        degenerate. On rung m the problem is that of the degenerate support vectors of rung m-1,
+        projected orthogonally to the support vectors with positive dual of all earlier rungs. All
+        arrays have full length: `dual` is 0, `support` False and `constraints` inf at points that
+        take no part.
+
+    Raises
+    ------
+    NotSeparableError
+        The data are not separable.
+    ValueError
+        `signed` is not a non-empty finite matrix.
+
+    Notes
+    -----
+    Soudry et al. 2018, appendix on the degenerate case (Theorem 9). The next problem is always
+    separable *because* the dual has maximal support: a convex combination of projected degenerate
+    points that vanished could be added to the dual.
+    """
+    x = _validate.matrix(signed, "signed")
+    rungs = [hard_margin(x)]
+    basis = np.eye(x.shape[1])
+    while rungs[-1].degenerate.any():
+        last = rungs[-1]
+        basis = basis @ _orthogonal_complement(x[last.positive] @ basis)
+        rungs.append(_rung(x, np.flatnonzero(last.degenerate), basis))
+    return rungs
+
+
+def _orthogonal_complement(rows: FloatArray) -> FloatArray:
+    """Return an orthonormal basis of the complement of the rows' span, shape (d, d - rank)."""
+    _, sizes, vectors = linalg.svd(rows, full_matrices=True)
+    rank = int(np.count_nonzero(sizes > _RANK * sizes[0]))
+    return np.asarray(vectors[rank:].T)
+
+
+def _rung(x: FloatArray, members: IntArray, basis: FloatArray) -> HardMargin:
+    """Return the solution for the projected members, with arrays of full length."""
+    part = hard_margin(x[members] @ basis)
+    n = x.shape[0]
+    dual, support, constraints = np.zeros(n), np.zeros(n, dtype=bool), np.full(n, math.inf)
+    dual[members], support[members], constraints[members] = (
+        part.dual,
+        part.support,
+        part.constraints,
+    )
+    return replace(part, w=basis @ part.w, dual=dual, support=support, constraints=constraints)
