@@ -22,13 +22,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
-from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 from ibcore import _validate
 from ibcore._validate import FloatArray
 from ibcore.descent import class_weights, gradient_descent
 from ibcore.losses import EXPONENTIAL, LOGISTIC, Loss, log_cross_entropy
+from ibcore.margins import HardMargin, NotSeparableError, separability_certificate
 
 __all__ = [
     "Flow",
@@ -50,6 +50,7 @@ _FIRST_SEGMENT = 10.0  # length in s of the first segment; the next ones are eac
 _NEGLIGIBLE = -42.0  # a sample whose weight in dw/ds is below e^this is left out of a segment ...
 _AWAKE = -37.0  # ... which is repeated with the sample if its weight then exceeds e^this
 _STALLED = 1e-9  # |Σ v_n x_n| / Σ v_n |x_n| below this: the pulls cancel, the data do not separate
+_TOP_EXPONENT = 600.0  # a start with a larger exponent would overflow
 _QUASI_STEADY = 16.0  # log log t beyond which the span of the support vectors is in equilibrium
 
 
@@ -166,8 +167,9 @@ def log_time_flow(
     ------
     ValueError
         Bad shapes, values that are not finite, times that do not increase or precede `s0`,
-        `step_size` or `rtol` <= 0, a start whose speed overflows, or samples that no vector
-        separates.
+        `step_size` or `rtol` <= 0, or a start whose speed overflows.
+    NotSeparableError
+        No vector separates the samples.
     FlowError
         The solver gives up.
 
@@ -196,7 +198,7 @@ def log_time_flow(
         path = _segment(signed, step_size, w, s, np.append(inside, end), loss, rtol, discrete)
         pieces.append(path if end in times else path[:-1])
         w, s = path[-1], end
-        _check_pull(signed, w, s, loss)
+        _check_pull(signed, w, loss)
     weights = np.concatenate(pieces)
     return Flow(times, weights, log_total_loss(signed, weights, loss))
 
@@ -264,8 +266,7 @@ def descend_then_flow(
 
 def log_time_residual_flow(
     signed: ArrayLike,
-    w_hat: ArrayLike,
-    support: ArrayLike,
+    hard: HardMargin,
     step_size: float,
     rho0: ArrayLike,
     sigma0: float,
@@ -282,11 +283,8 @@ def log_time_residual_flow(
     ----------
     signed
         Samples with the labels folded in, shape (N, d).
-    w_hat
-        Hard-margin vector ŵ, shape (d,).
-    support
-        The samples of margin 1 (all of them, also those with the dual variable 0): a mask of shape
-        (N,) or indices.
+    hard
+        Their hard-margin solution.
     step_size
         η > 0, for the *sum* of the losses.
     rho0
@@ -307,8 +305,7 @@ def log_time_residual_flow(
     ------
     ValueError
         Bad shapes, values that are not finite, times that do not increase or precede `sigma0`,
-        `step_size` or `rtol` <= 0; `w_hat` and `support` that are not the solution of the
-        hard-margin problem of `signed`.
+        `step_size` or `rtol` <= 0, or `hard` is the solution of another problem.
     FlowError
         The solver gives up.
 
@@ -320,15 +317,14 @@ def log_time_residual_flow(
     that can be followed to σ = 10^6 and beyond.
     """
     signed = _validate.matrix(signed, "signed")
-    w_hat = _validate.vector(w_hat, "w_hat", signed.shape[1])
-    on_margin = _support_mask(signed, w_hat, support)
+    _check_solution(signed, hard)
     step_size = _validate.positive(step_size, "step_size")
     rho = _validate.vector(rho0, "rho0", signed.shape[1])
     sigma0 = _validate.number(sigma0, "sigma0")
     times = _validate.times(sigma_eval, "sigma_eval", minimum=sigma0)
     rtol = _validate.positive(rtol, "rtol")
 
-    problem = _Degenerate.of(signed, w_hat, on_margin, step_size)
+    problem = _Degenerate.of(signed, hard, step_size)
     switch = max(sigma0, _QUASI_STEADY)
     early, late = times[times <= switch], times[times > switch]
     state = problem.split(rho)
@@ -410,7 +406,7 @@ def log_time_softmax_flow(
 
     def rates(s: float, c: FloatArray) -> tuple[FloatArray, FloatArray]:
         logits = logits0 + coordinates @ c.reshape(n_classes, rank).T
-        log_p = logits - logsumexp_rows(logits)
+        log_p = logits - _log_sum_rows(logits)
         off = np.exp(s + log_p)
         off[rows, y] = 0.0
         return np.exp(log_p), off
@@ -432,7 +428,7 @@ def log_time_softmax_flow(
         return np.asarray(-step_size * np.block(blocks))
 
     origin = np.zeros(n_classes * rank)
-    if not np.isfinite(velocity(s0, origin)).all():
+    if s0 + (logits0 - logits0[rows, y, None]).max() > _TOP_EXPONENT:
         raise _too_fast()
     path = _solve(velocity, jacobian, origin, s0, times, rtol)
     weights = start + path.reshape(len(times), n_classes, rank) @ basis.T
@@ -603,7 +599,7 @@ def _row_basis(rows: FloatArray) -> FloatArray:
     return np.eye(n_columns) if n_rows >= n_columns else np.linalg.qr(rows.T)[0]
 
 
-def logsumexp_rows(values: FloatArray) -> FloatArray:
+def _log_sum_rows(values: FloatArray) -> FloatArray:
     """Return log Σ_j e^{v_ij}, shape (N, 1) (scipy's costs 0.1 ms a call, the size of a solve)."""
     top = values.max(axis=1, keepdims=True)
     return np.asarray(top + np.log(np.exp(values - top).sum(axis=1, keepdims=True)))
@@ -627,20 +623,14 @@ class _Degenerate:
     step_size: float
 
     @classmethod
-    def of(
-        cls, signed: FloatArray, w_hat: FloatArray, on_margin: NDArrayBool, step_size: float
-    ) -> _Degenerate:
-        """Return the problem of a data set and its hard-margin vector."""
-        positive = _maximal_dual_support(signed, w_hat, on_margin)
-        _, sizes, right = np.linalg.svd(signed[positive], full_matrices=True)
+    def of(cls, signed: FloatArray, hard: HardMargin, step_size: float) -> _Degenerate:
+        """Return the problem of a data set and its hard-margin solution."""
+        _, sizes, right = np.linalg.svd(signed[hard.positive], full_matrices=True)
         rank = int(np.count_nonzero(sizes > 1e-10 * sizes[0]))
-        rows = signed @ right.T
-        # support vectors that lie in the span, up to rounding, belong to the fast part too
-        in_span = on_margin & (np.linalg.norm(rows[:, rank:], axis=1) < 1e-10 * sizes[0])
-        rows[positive | in_span, rank:] = 0.0
-        drift = right @ w_hat
+        rows, drift = signed @ right.T, right @ hard.w
+        rows[hard.positive, rank:] = 0.0
         drift[rank:] = 0.0
-        excess = np.where(on_margin, 0.0, signed @ w_hat - 1.0)
+        excess = np.where(hard.support, 0.0, signed @ hard.w - 1.0)
         return cls(right.T, rank, rows, excess, drift, step_size)
 
     def split(self, rho: FloatArray) -> FloatArray:
@@ -697,57 +687,6 @@ class _Degenerate:
         return np.array([np.concatenate([equilibrium(q), q]) for q in path])
 
 
-NDArrayBool = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-
-def _support_mask(signed: FloatArray, w_hat: FloatArray, support: ArrayLike) -> NDArrayBool:
-    """Return the mask of the support vectors, checked against the margins of ŵ."""
-    given = np.asarray(support)
-    mask = np.zeros(len(signed), dtype=np.bool_)
-    allowed = f"a mask of shape ({len(signed)},) or indices 0..{len(signed) - 1}, not empty"
-    is_mask = given.dtype == np.bool_ and given.shape == mask.shape
-    is_index = given.dtype.kind in "iu" and given.ndim == 1
-    if not is_mask and not (is_index and np.isin(given, np.arange(len(signed))).all()):
-        raise ValueError(f"support is {support!r}; allowed: {allowed}")
-    mask[given] = True
-    margins = signed @ w_hat
-    if not mask.any() or np.abs(margins[mask] - 1).max() > 1e-8:
-        raise ValueError("support has samples whose margin is not 1; allowed: " + allowed)
-    if not mask.all() and margins[~mask].min() < 1 + 1e-8:
-        raise ValueError(
-            "support misses samples of margin <= 1; allowed: all samples whose margin is 1, with "
-            "w_hat the hard-margin vector"
-        )
-    return mask
-
-
-def _maximal_dual_support(
-    signed: FloatArray, w_hat: FloatArray, on_margin: NDArrayBool
-) -> NDArrayBool:
-    """Return the samples that have a positive dual variable in *some* dual solution.
-
-    A linear program: maximise Σ z_n over Σ (z_n + b_n) x_n = λ ŵ, 0 <= z <= 1, b >= 0, λ >= 0. Its
-    solutions form a cone, so scaling makes z_n = 1 wherever a positive dual variable is possible.
-    """
-    vectors = signed[on_margin]
-    count = len(vectors)
-    program = linprog(
-        c=np.concatenate([-np.ones(count), np.zeros(count + 1)]),
-        A_eq=np.hstack([vectors.T, vectors.T, -w_hat[:, None]]),
-        b_eq=np.zeros(len(w_hat)),
-        bounds=[(0, 1)] * count + [(0, None)] * (count + 1),
-    )
-    positive = np.zeros(len(signed), dtype=np.bool_)
-    if program.x is not None:
-        positive[np.flatnonzero(on_margin)] = program.x[:count] > 0.5
-    if not positive.any():
-        raise ValueError(
-            "w_hat is not a combination of the support vectors with positive factors; allowed: "
-            "the hard-margin vector of signed"
-        )
-    return positive
-
-
 # --- checks -------------------------------------------------------------------------------------
 
 
@@ -760,11 +699,11 @@ def _too_fast() -> ValueError:
 
 def _check_speed(signed: FloatArray, w: FloatArray, s: float, loss: Loss) -> None:
     """Refuse a start where exp(s - f) overflows."""
-    if (s - loss.exponent(signed @ w)).max() > 600:
+    if (s - loss.exponent(signed @ w)).max() > _TOP_EXPONENT:
         raise _too_fast()
 
 
-def _check_pull(signed: FloatArray, w: FloatArray, s: float, loss: Loss) -> None:
+def _check_pull(signed: FloatArray, w: FloatArray, loss: Loss) -> None:
     """Refuse data whose pulls cancel: then L has a minimum and there is nothing to converge to.
 
     For separable data |Σ v_n x_n| >= γ Σ v_n for all v >= 0, with the margin γ.
@@ -772,7 +711,16 @@ def _check_pull(signed: FloatArray, w: FloatArray, s: float, loss: Loss) -> None
     log_pull = -loss.exponent(signed @ w)
     pull = np.exp(log_pull - log_pull.max())
     if np.linalg.norm(pull @ signed) < _STALLED * (pull @ np.linalg.norm(signed, axis=1)):
-        raise ValueError(
-            f"signed is not separable: its pulls cancel at s = {s:g}; allowed: samples with a "
-            "vector w such that x_nᵀw > 0 for all n"
-        )
+        certificate = separability_certificate(signed)
+        raise NotSeparableError(pull / pull.sum() if certificate is None else certificate)
+
+
+def _check_solution(signed: FloatArray, hard: HardMargin) -> None:
+    """Refuse a hard-margin solution of other samples."""
+    if hard.w.shape != signed.shape[1:] or hard.support.shape != signed.shape[:1]:
+        belongs = False
+    else:
+        tolerance = 1e-8 * (1.0 + np.abs(signed) @ np.abs(hard.w))
+        belongs = bool((np.abs(signed @ hard.w - hard.constraints) <= tolerance).all())
+    if not belongs:
+        raise ValueError("hard belongs to other samples; allowed: hard_margin(signed)")

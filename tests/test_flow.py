@@ -1,0 +1,485 @@
+"""Log-time flows against closed forms, plain-time solvers, descent and the dossier's numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from ibcore import flow
+from ibcore.descent import gradient_descent, log_spaced, softmax_gradient_descent
+from ibcore.losses import EXPONENTIAL, LOGISTIC, PROBIT, SIGMOID, polynomial
+from ibcore.margins import (
+    NotSeparableError,
+    convergence_exponent,
+    hard_margin,
+    iterated_log_ladder,
+    multiclass_constraints,
+    residual_limit,
+)
+
+
+def spanning(seed, n_samples, n_features):
+    """Separable Gaussian samples whose support vectors span the space (dossier, pitfalls)."""
+    rng = np.random.default_rng(seed)
+    while True:
+        x = rng.normal(size=(n_samples, n_features))
+        signed = x * np.sign(x @ rng.normal(size=n_features))[:, None]
+        solution = hard_margin(signed)
+        positive = solution.dual > 1e-9
+        others = (signed @ solution.w)[~positive]
+        if (
+            positive.sum() == n_features
+            and solution.dual[positive].min() > 0.05
+            and others.min() > 1.2
+        ):
+            return signed, solution, positive
+
+
+def exact_limit(signed, solution, positive, step_size):
+    return np.linalg.solve(signed[positive], np.log(step_size / solution.dual[positive]))
+
+
+SETS = {d: spanning(d, n, d) for d, n in ((2, 12), (3, 20), (5, 30))}
+
+
+# --- closed forms -------------------------------------------------------------------------------
+
+
+@given(st.floats(-2, 5), st.floats(-3, 3), st.floats(0.01, 10))
+def test_one_point_has_a_closed_form(s0, w0, step):
+    # dw/dt = η e^{-w}: e^w = e^{w0} + η (t - t0)
+    s = np.array([s0, s0 + 1, 50.0, 1e4, 23026.0])
+    run = flow.log_time_flow([[1.0]], step, [w0], s0, s)
+    gained = math.log(step) + s + np.log(-np.expm1(np.minimum(s0 - s, -1e-300)))
+    np.testing.assert_allclose(run.weights[:, 0], np.logaddexp(w0, gained), rtol=1e-9, atol=1e-9)
+
+
+def test_orthogonal_data_decouple_and_the_rest_stays():
+    scales, step = np.array([0.5, 1.0, 2.0]), 0.3
+    signed = np.hstack([np.diag(scales), np.zeros((3, 1))])
+    run = flow.log_time_flow(signed, step, [0.0, 0.1, 0.2, 7.0], 0.0, [0.0, 3.0, 1e4])
+    t = np.array([1.0, math.exp(3.0)])
+    margins = np.log(np.exp(scales * [0.0, 0.1, 0.2]) + step * scales**2 * (t - 1)[:, None])
+    np.testing.assert_allclose(run.weights[:2, :3] * scales, margins, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(run.weights[:, 3], 7.0, rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC, SIGMOID, PROBIT], ids=lambda x: x.name)
+def test_log_time_is_plain_time_early_on(loss):
+    signed, _, _ = SETS[3]
+    w0, step = np.array([0.1, -0.2, 0.3]), 0.02
+    times = np.array([0.5, 2.0, 40.0])
+    plain = solve_ivp(
+        lambda t, w: step * loss.slope(signed @ w) @ signed,
+        (0.1, times[-1]),
+        w0,
+        method="DOP853",
+        t_eval=times,
+        rtol=1e-12,
+        atol=1e-13,
+    ).y.T
+    run = flow.log_time_flow(signed, step, w0, math.log(0.1), np.log(times), loss=loss)
+    np.testing.assert_allclose(run.weights, plain, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        run.log_loss, np.log(loss.value(plain @ signed.T).sum(axis=1)), rtol=1e-9
+    )
+
+
+# --- direct descent -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC], ids=lambda loss: loss.name)
+def test_the_flow_leaves_descent_at_the_order_of_its_start(loss):
+    signed, solution, _ = SETS[2]
+    step = 1.0 / np.linalg.norm(signed, 2) ** 2
+    times = log_spaced(1, 10**5, 20)
+    direct = gradient_descent(signed, step, times, loss=loss).weights
+
+    def distance(handover, discrete):
+        later = times > handover
+        start = direct[times == handover][0]
+        run = flow.log_time_flow(
+            signed,
+            step,
+            start,
+            math.log(handover),
+            np.log(times[later]),
+            loss=loss,
+            discrete=discrete,
+        )
+        return np.linalg.norm(run.weights - direct[later], axis=1).max()
+
+    starts = np.array([10, 100, 1000, 10_000])
+    plain = np.array([distance(t0, False) for t0 in starts])
+    corrected = np.array([distance(t0, True) for t0 in starts])
+    scale = np.linalg.norm(solution.w)
+    assert ((plain * starts > 0.01 * scale) & (plain * starts < 0.25 * scale)).all()
+    # to leading order ½ ‖ŵ‖ log(t/t0)/t, largest at t = e t0
+    assert plain[-1] * starts[-1] == pytest.approx(scale / (2 * math.e), rel=0.2)
+    assert (corrected * starts**1.5 < 0.25 * scale).all()
+    assert corrected[-1] < 1e-3 * plain[-1]
+
+
+def test_descend_then_flow_joins_the_two():
+    signed, _, _ = SETS[2]
+    s = np.array([8.0, 100.0])
+    run = flow.descend_then_flow(signed, 0.05, [1, 10, 1000], s, w0=[0.1, 0.1])
+    direct = gradient_descent(signed, 0.05, [1, 10, 1000], w0=[0.1, 0.1]).weights
+    after = flow.log_time_flow(signed, 0.05, direct[-1], math.log(1000), s, loss=LOGISTIC)
+    np.testing.assert_array_equal(run.s, [*np.log([1, 10, 1000]), *s])
+    np.testing.assert_array_equal(run.weights, np.vstack([direct, after.weights]))
+    np.testing.assert_allclose(
+        np.exp(run.log_loss[:3]), LOGISTIC.value(direct @ signed.T).sum(axis=1)
+    )
+    np.testing.assert_array_equal(run.log_loss[3:], after.log_loss)
+
+
+# --- the dossier's numbers ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", SETS)
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC, SIGMOID], ids=lambda loss: loss.name)
+def test_theorem_4_residual_limit(d, loss):
+    # e1 and e10: |ρ - w̃| < 1e-9 at t = e^{10^4}; wrong by log 2 in every margin with 2η
+    signed, solution, positive = SETS[d]
+    step = 1.0 / np.linalg.norm(signed, 2) ** 2
+    run = flow.descend_then_flow(signed, step, [1000], [1e4], loss=loss)
+    rho = run.weights[-1] - 1e4 * solution.w
+    margins = signed[positive] @ rho
+    assert np.abs(margins - np.log(step / solution.dual[positive])).max() < 1e-9
+    assert np.abs(margins - np.log(2 * step / solution.dual[positive])).min() > 0.6
+    limit = exact_limit(signed, solution, positive, step)
+    assert np.abs(rho - limit).max() < 1e-9 * np.linalg.cond(signed[positive])
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC], ids=lambda loss: loss.name)
+def test_theorem_5_constants(loss):
+    # e4: t L → ‖ŵ‖²/η to 1e-6 from 10^30 on, and the speed of Theorem 4 within 1 %
+    signed, solution, positive = SETS[2]
+    step = 1.0 / np.linalg.norm(signed, 2) ** 2
+    s = np.append(np.linspace(60, 120, 7), [1e3, 1e4, 23026.0, 1e6])
+    run = flow.descend_then_flow(signed, step, [1000], s, loss=loss)
+    time_loss = solution.w @ solution.w / step
+    np.testing.assert_allclose(run.time_loss[2:], time_loss, rtol=1e-6)
+
+    norms = np.linalg.norm(run.weights, axis=1)
+    gap = 1 / np.linalg.norm(solution.w) - (run.weights @ signed.T).min(axis=1) / norms
+    dual = solution.dual[positive]
+    d_constant = math.log(dual.max()) - dual @ np.log(dual) / dual.sum()
+    assert gap[-1] * 1e6 == pytest.approx(d_constant / np.linalg.norm(solution.w), rel=5e-4)
+
+
+def test_speed_of_theorem_4_is_the_smallest_eigenvalue():
+    signed = np.array([[1.0, 0.4], [1.0, -0.6], [3.0, 0.0]])
+    solution, step = hard_margin(signed), 0.1
+    s = np.linspace(30, 60, 7)
+    rho = flow.descend_then_flow(signed, step, [1000], s, loss=EXPONENTIAL).weights[1:]
+    limit = residual_limit(signed, solution, step, np.zeros(2))
+    error = np.linalg.norm(rho - s[:, None] * solution.w - limit, axis=1)
+    assert np.polyfit(s, np.log(error), 1)[0] == pytest.approx(-0.24, rel=1e-3)
+    assert convergence_exponent(signed, solution) == pytest.approx(0.24)
+
+
+def test_repeated_samples_share_the_dual():
+    # η k e^{-x·w̃} = α: one point, three times
+    run = flow.log_time_flow([[2.0]] * 3, 0.1, [0.0], 0.0, [1e3])
+    assert run.weights[0, 0] - 500.0 == pytest.approx(math.log(0.3 / 0.25) / 2, abs=1e-9)
+
+
+def test_many_samples_are_followed_in_the_span_of_those_that_matter():
+    # N = d = 60 > 32 is cut in segments; it must not change the solution
+    rng = np.random.default_rng(3)
+    signed = rng.normal(size=(60, 80)) + 0.3
+    options = {"loss": LOGISTIC}
+    s = np.array([5.0, 9.0, 19.0, 100.0, 3000.0])
+    cut = flow.log_time_flow(signed, 0.01, np.zeros(80), 5.0, s, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "_SMALL", 1000)
+        patch.setattr(flow, "_NEGLIGIBLE", -np.inf)
+        whole = flow.log_time_flow(signed, 0.01, np.zeros(80), 5.0, s, **options)
+    np.testing.assert_allclose(cut.weights, whole.weights, rtol=1e-8, atol=1e-8)
+    with pytest.MonkeyPatch.context() as patch:  # samples left out too early are put back
+        patch.setattr(flow, "_NEGLIGIBLE", -1.0)
+        patch.setattr(flow, "_AWAKE", -30.0)
+        woken = flow.log_time_flow(signed, 0.01, np.zeros(80), 5.0, s, **options)
+    np.testing.assert_allclose(woken.weights, whole.weights, rtol=1e-8, atol=1e-8)
+    solution = hard_margin(signed)
+    assert cut.time_loss[-1] == pytest.approx(solution.w @ solution.w / 0.01, rel=1e-3)
+
+
+PAIR = np.array([[1.0, 0.0], [1.0, 1.0]])
+TRIPLE = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+
+# --- degenerate data ----------------------------------------------------------------------------
+
+
+def test_degenerate_pair_drifts_like_log_log_t():
+    # e3A: dρ₂/d log log t → 1, and ρ₁ → log(η/α) = log .2
+    sigma = np.log([1e4, 1e8])
+    start = [math.log(0.2), sigma[0]]
+    run = flow.log_time_residual_flow(PAIR, hard_margin(PAIR), 0.2, start, sigma[0], sigma)
+    np.testing.assert_array_equal(run.sigma, sigma)
+    np.testing.assert_allclose(run.residual[0], start, rtol=1e-15)
+    slope = np.diff(run.residual[:, 1])[0] / np.diff(sigma)[0]
+    assert slope == pytest.approx(1.0, abs=1e-3)
+    assert run.residual[-1, 0] == pytest.approx(math.log(0.2), abs=1e-7)
+
+
+@pytest.mark.parametrize("moved", [1.05, 0.95])
+def test_without_degeneracy_there_is_no_drift(moved):
+    signed = np.array([[1.0, 0.0], [moved, 1.0]])
+    solution = hard_margin(signed)
+    sigma = np.array([math.log(1e4), 14.0, 16.0, 17.0, 1e3])
+    run = flow.log_time_residual_flow(signed, solution, 0.2, [0.0, 0.0], sigma[0], sigma)
+    assert np.abs(np.diff(run.residual[1:], axis=0)).max() < 1e-9
+
+
+def test_residual_flow_is_the_flow():
+    signed = np.array([[1.0, 0.0, 0.2], [1.0, 1.0, 0.1], [3.0, -1.0, 0.0], [1.0, 0.0, -0.2]])
+    w_hat, s0 = np.array([1.0, 0.0, 0.0]), 3.0
+    s = np.array([3.0, 10.0, 1000.0])
+    direct = flow.log_time_flow(signed, 0.1, 2.0 * w_hat, s0, s)
+    run = flow.log_time_residual_flow(
+        signed, hard_margin(signed), 0.1, 2.0 * w_hat - s0 * w_hat, math.log(s0), np.log(s)
+    )
+    np.testing.assert_allclose(run.residual, direct.weights - s[:, None] * w_hat, atol=2e-9)
+
+
+def test_elimination_agrees_with_the_full_flow(monkeypatch):
+    # dossier: quasi-steady elimination agrees to 6.8e-10
+    args = (TRIPLE, hard_margin(TRIPLE), 0.2, np.zeros(3), math.log(1e4))
+    sigma = [17.0, 20.0, math.log(1e12)]
+    eliminated = flow.log_time_residual_flow(*args, sigma).residual
+    monkeypatch.setattr(flow, "_QUASI_STEADY", 30.0)
+    full = flow.log_time_residual_flow(*args, sigma).residual
+    np.testing.assert_allclose(eliminated, full, atol=2e-8)
+
+
+def test_three_iterated_logarithms():
+    # e3C: w = (log t, log log t, log log log t) + o(1), -1.3e-5 at log log t = 10^6
+    sigma = np.array([100.0, 1e4, 1e6])
+    run = flow.log_time_residual_flow(
+        TRIPLE, hard_margin(TRIPLE), 1.0, np.zeros(3), math.log(1e4), sigma
+    )
+    np.testing.assert_allclose(run.residual[:, 0], 0.0, atol=1e-9)
+    assert abs(run.residual[-1, 1] - 1e6) < 2e-6
+    assert run.residual[-1, 2] - math.log(1e6) == pytest.approx(-1.3e-5, abs=1e-6)
+
+
+def test_generic_degenerate_set_follows_the_recursion():
+    # e3B in R^4: two support vectors with a positive dual variable, two with zero, one more point.
+    # ρ - ŵ₂ log log t → w̃ at the rate (log t)^{-λ₂}, λ₂ the smallest eigenvalue of the second rung
+    rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0]
+    first = [[1.0, 0.5, 0, 0], [1.0, -0.3, 0, 0]]
+    second = [[1.0, 0.2, 0.7, 0.4], [1.0, -0.1, 0.2, 0.9]]
+    signed = np.array([*first, *second, [1.8, 0.1, -0.4, 0.2]]) @ rotation.T
+    step = 0.2
+    one, two = iterated_log_ladder(signed)
+    limit = np.linalg.solve(signed[:4], np.log(step / (one.dual + two.dual)[:4]))
+    sigma = np.array([math.log(1e8), math.log(1e12), 1e3])
+    run = flow.log_time_residual_flow(signed, one, step, np.zeros(4), math.log(100.0), sigma)
+    error = np.linalg.norm(run.residual - sigma[:, None] * two.w - limit, axis=1)
+    slow = np.array(second)[:, 2:]
+    rate = np.linalg.eigvalsh((slow.T * two.dual[2:4]) @ slow)[0]
+    assert math.log10(error[0] / error[1]) / 4 == pytest.approx(rate, rel=0.01)
+    assert error[2] < 1e-9
+    # control: ŵ in place of ŵ₂
+    assert np.linalg.norm(run.residual[2] - 1e3 * one.w - limit) > 100
+
+
+def test_a_dual_that_is_not_unique_is_no_degeneracy():
+    # ŵ = (1, 0, 0) by (1, ±1, 0) alone or by (1, 0, ±1) alone: all four pull for ever
+    signed = np.array([[1.0, 1, 0], [1, -1, 0], [1, 0, 1], [1, 0, -1], [1, 1, 0]])
+    run = flow.log_time_residual_flow(
+        signed, hard_margin(signed), 0.2, np.zeros(3), 3.0, [16.0, 1e3]
+    )
+    assert np.abs(np.diff(run.residual, axis=0)).max() < 1e-7
+
+
+# --- softmax ------------------------------------------------------------------------------------
+
+
+def three_classes(n_samples=24, n_features=3, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_samples, n_features))
+    y = (x @ rng.normal(size=(n_features, 3))).argmax(axis=1)
+    return x, y
+
+
+def test_softmax_flow_continues_softmax_descent():
+    x, y = three_classes()
+    times = np.array([1000, 2000, 10_000])
+    direct = softmax_gradient_descent(x, y, 3, 0.05, times).weights
+    run = flow.log_time_softmax_flow(x, y, 3, 0.05, direct[0], np.log(1e3), np.log(times))
+    assert np.abs(run.weights - direct).max() < 5e-3
+    np.testing.assert_allclose(run.weights[0], direct[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("problem", [(24, 3, 0), (12, 20, 6)])
+def test_theorem_7_softmax_residual(problem):
+    # e6: t L → ‖ŵ‖²/η and z·ρ → log(η/α) on the support pairs
+    x, y = three_classes(*problem)
+    step = 0.05
+    solution = hard_margin(multiclass_constraints(x, y, 3))
+    start = softmax_gradient_descent(x, y, 3, step, [1000]).weights[0]
+    run = flow.log_time_softmax_flow(x, y, 3, step, start, math.log(1e3), [500.0, 1e4])
+    positive = solution.dual > 1e-9
+    rho = (run.weights[-1] - 1e4 * solution.w.reshape(3, -1)).ravel()
+    margins = multiclass_constraints(x, y, 3)[positive] @ rho
+    np.testing.assert_allclose(margins, np.log(step / solution.dual[positive]), atol=1e-7)
+    assert run.time_loss[-1] == pytest.approx(solution.w @ solution.w / step, rel=1e-6)
+    np.testing.assert_allclose(run.weights.sum(axis=1), 0.0, atol=1e-9)
+
+
+def test_softmax_with_two_classes_is_the_logistic_flow():
+    signed, _, _ = SETS[2]
+    y = np.arange(12) % 2
+    x = signed * (2 * y - 1)[:, None]
+    w0 = np.array([[0.0, 0.1], [0.2, 0.0]])
+    s = np.array([2.0, 5.0, 300.0])
+    run = flow.log_time_softmax_flow(x, y, 2, 0.05, w0, 0.0, s)
+    binary = flow.log_time_flow(signed, 0.1, w0[1] - w0[0], 0.0, s, loss=LOGISTIC)
+    np.testing.assert_allclose(
+        run.weights[:, 1] - run.weights[:, 0], binary.weights, rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(run.log_loss, binary.log_loss, rtol=1e-9)
+
+
+# --- Euler --------------------------------------------------------------------------------------
+
+
+def test_euler_has_order_one_and_keeps_the_shape():
+    def velocity(s, w):
+        return np.exp(s - w)  # w = log(e^{w0} + t - t0)
+
+    def error(step):
+        w = flow.log_time_euler(velocity, [[0.0]], 0.0, [0.0, 2.0], step)
+        assert w.shape == (2, 1, 1)
+        assert w[0] == 0.0
+        return abs(float(w[1, 0, 0]) - 2.0)
+
+    # w = s is an equilibrium of the exponent: exact in any step
+    assert error(0.5) < 1e-14
+
+    def error_from(step):
+        w = flow.log_time_euler(velocity, [1.0], 0.0, [2.0], step)[0, 0]
+        return abs(w - math.log(math.e + math.exp(2.0) - 1))
+
+    assert math.log2(error_from(0.02) / error_from(0.01)) == pytest.approx(1.0, abs=0.05)
+
+
+def test_euler_reports_what_went_wrong():
+    with pytest.raises(flow.FlowError, match="step = 1"), np.errstate(all="ignore"):
+        flow.log_time_euler(lambda s, w: np.exp(w * w), [3.0], 0.0, [10.0], 1.0)
+    with pytest.raises(ValueError, match=r"velocity .*allowed"):
+        flow.log_time_euler(lambda s, w: np.zeros(2), [3.0], 0.0, [10.0], 1.0)
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_data_that_do_not_separate_are_refused():
+    signed = np.array([[1.0, 0.2], [-1.0, 0.1], [0.3, -1.0]])
+    for s0 in (0.0, 5.0):
+        with pytest.raises(NotSeparableError, match="signed is not separable"):
+            flow.log_time_flow(signed, 0.1, [0.0, 0.0], s0, [1e4])
+
+
+def test_weights_that_overflow_are_an_error():
+    with pytest.raises(flow.FlowError, match="the solver stops"):
+        flow.log_time_flow([[1.0]], 1.0, [2.0], 0.0, [1e4], loss=polynomial(1.0))
+
+
+FLOW = {"signed": [[1.0, 0.0], [1.0, 1.0]], "step_size": 0.1, "w0": [0.0, 0.0], "s0": 1.0}
+RESIDUAL = {
+    "signed": PAIR,
+    "hard": hard_margin(PAIR),
+    "step_size": 0.1,
+    "rho0": [0.0, 0.0],
+    "sigma0": 1.0,
+    "sigma_eval": [2.0],
+}
+SOFTMAX = {
+    "x": np.eye(2),
+    "y": [0, 1],
+    "n_classes": 2,
+    "step_size": 0.1,
+    "w0": np.zeros((2, 2)),
+    "s0": 1.0,
+    "s_eval": [2.0],
+}
+JOINT = {"signed": [[1.0, 0.0]], "step_size": 0.1, "record_at": [1, 5], "s_eval": [2.0]}
+EULER = {"velocity": lambda s, w: w, "w0": [1.0], "s0": 0.0, "s_eval": [1.0], "step": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("function", "good", "bad", "name"),
+    [
+        ("log_time_flow", FLOW | {"s_eval": [2.0]}, bad, name)
+        for bad, name in [
+            ({"signed": []}, "signed"),
+            ({"signed": [[np.nan, 1.0]]}, "signed"),
+            ({"step_size": 0.0}, "step_size"),
+            ({"w0": [0.0]}, "w0"),
+            ({"w0": [-900.0, 0.0]}, "w0"),
+            ({"s0": np.inf}, "s0"),
+            ({"s_eval": [0.5]}, "s_eval"),
+            ({"s_eval": [3.0, 2.0]}, "s_eval"),
+            ({"rtol": 0.0}, "rtol"),
+        ]
+    ]
+    + [
+        ("log_time_residual_flow", RESIDUAL, bad, name)
+        for bad, name in [
+            ({"signed": [1.0]}, "signed"),
+            ({"hard": hard_margin(TRIPLE)}, "hard"),
+            ({"hard": hard_margin(2 * PAIR)}, "hard"),
+            ({"step_size": -1.0}, "step_size"),
+            ({"rho0": [0.0]}, "rho0"),
+            ({"sigma0": np.nan}, "sigma0"),
+            ({"sigma_eval": [0.0]}, "sigma_eval"),
+            ({"rtol": -1.0}, "rtol"),
+        ]
+    ]
+    + [
+        ("log_time_softmax_flow", SOFTMAX, bad, name)
+        for bad, name in [
+            ({"x": [[1.0]]}, "y"),
+            ({"y": [0, 2]}, "y"),
+            ({"n_classes": 1}, "n_classes"),
+            ({"step_size": 0.0}, "step_size"),
+            ({"w0": [0.0, 0.0]}, "w0"),
+            ({"w0": np.zeros((3, 2))}, "w0"),
+            ({"s0": 800.0, "s_eval": [900.0]}, "w0"),
+            ({"s_eval": [2.0, 1.0]}, "s_eval"),
+            ({"rtol": 0.0}, "rtol"),
+        ]
+    ]
+    + [
+        ("descend_then_flow", JOINT, bad, name)
+        for bad, name in [
+            ({"record_at": [0, 5]}, "record_at"),
+            ({"s_eval": [1.0]}, "s_eval"),
+            ({"step_size": 0.0}, "step_size"),
+        ]
+    ]
+    + [
+        ("log_time_euler", EULER, bad, name)
+        for bad, name in [
+            ({"w0": []}, "w0"),
+            ({"s_eval": [-1.0]}, "s_eval"),
+            ({"step": 0.0}, "step"),
+        ]
+    ]
+    + [
+        ("log_total_loss", {"signed": [[1.0]], "weights": [[1.0]]}, {"weights": [1.0]}, "weights"),
+    ],
+)
+def test_bad_input_is_named(function, good, bad, name):
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        getattr(flow, function)(**(good | bad))
