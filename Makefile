@@ -107,19 +107,20 @@ distclean: clean ## remove the virtual environment too
 	rm -rf "$(VENV)"
 
 # The environment is made anew when another Python or another file of versions is asked for: what was
-# installed for one choice says nothing about the other. A folder that this file did not make is left alone.
+# installed for one choice says nothing about the other. Both are looked at before anything is removed, and
+# a folder that this file did not make is left alone.
 CHOICE = PYTHON=$(PYTHON) CONSTRAINTS=$(CONSTRAINTS)
 
 .PHONY: FORCE
-$(SETTINGS): FORCE
+$(SETTINGS): FORCE | $(CONSTRAINTS)
 	@if [ -d "$(VENV)" ] && [ ! -e "$@" ]; then \
 	  echo "$(VENV) was not made by this Makefile: remove it, or choose another one with VENV=..." >&2; exit 1; fi
-	@mkdir -p "$(VENV)"
-	@[ -e "$@" ] && [ "$$(cat "$@")" = "$(CHOICE)" ] || echo "$(CHOICE)" > "$@"
+	@if [ ! -e "$@" ] || [ "$$(cat "$@")" != "$(CHOICE)" ]; then \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "$(PYTHON) is not a Python 3.11 or later: set PYTHON=..." >&2; exit 1; }; \
+	  mkdir -p "$(VENV)"; echo "$(CHOICE)" > "$@"; fi
 
 $(MADE): $(SETTINGS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or later is needed: set PYTHON=..." >&2; exit 1; }
 	@find "$(VENV)" -mindepth 1 -maxdepth 1 ! -name .settings -exec rm -rf {} +
 	$(PYTHON) -m venv "$(VENV)"
 	@touch "$@"
