@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ibcore import _validate
 from ibcore._validate import FloatArray, IntArray
-from ibcore.margins import HardMargin, NotSeparableError, hard_margin, support_spans
+from ibcore.margins import HardMargin, hard_margin, support_spans
 
 __all__ = [
     "Dataset",
@@ -199,14 +199,6 @@ def spanning_separable(rng: np.random.Generator, n_samples: int, n_features: int
     return _random_labels(rng, signed, "spanning", "Gaussian, selected")
 
 
-def _separable(rows: FloatArray) -> HardMargin | None:
-    """Return the hard-margin solution, None when there is none."""
-    try:
-        return hard_margin(rows)
-    except NotSeparableError:
-        return None
-
-
 def _away_from_margin(
     rng: np.random.Generator, support: FloatArray, w: FloatArray, n_samples: int
 ) -> FloatArray | None:
@@ -258,8 +250,8 @@ def non_spanning_separable(
 
     def draw() -> FloatArray | None:
         rows = rng.standard_normal((n_support, n_features))
-        hard = _separable(rows)
-        if hard is None or not hard.support.all() or not _clear(hard):
+        hard = hard_margin(rows)  # fewer rows than features: always separable
+        if not hard.support.all() or not _clear(hard):
             return None
         return _away_from_margin(rng, rows, hard.w, n_samples)
 

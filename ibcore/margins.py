@@ -191,6 +191,18 @@ def _separates(x: FloatArray, w: FloatArray) -> bool:
     return bool((x @ w > rounding).all())
 
 
+def _separating_vector(x: FloatArray, weights: FloatArray) -> FloatArray | None:
+    """Return a vector that separates: the hull's nearest point, or ŵ where that is too rough."""
+    nearest = np.asarray(weights @ x)
+    if _separates(x, nearest):
+        return nearest
+    try:
+        exact = _active_set_solution(x, list(np.flatnonzero(weights > 0)))[0]
+    except RuntimeError:
+        return None
+    return exact if _separates(x, exact) else None
+
+
 def _null_weights(x: FloatArray, weights: FloatArray) -> FloatArray:
     """Return weights moved, on the same rows, to the kernel of xᵀ, where that improves them."""
     rows = np.flatnonzero(weights > 0)
@@ -236,7 +248,7 @@ def separability_certificate(signed: ArrayLike) -> FloatArray | None:
         return np.asarray((size == 0) / np.count_nonzero(size == 0), dtype=np.float64)
     unit = x / size[:, None]
     weights = _closest_point_weights(unit)
-    if _separates(unit, weights @ unit) and np.linalg.norm(weights @ unit) > 1e-12:
+    if np.linalg.norm(weights @ unit) > 1e-12 and _separating_vector(unit, weights) is not None:
         return None
     weights = _null_weights(unit, weights)
     if np.linalg.norm(weights @ unit) > 1e-12:
@@ -304,7 +316,8 @@ def _largest_dual_support(x: FloatArray, w: FloatArray) -> BoolArray:
     up gives t_n = 1 to every n that can be positive; the others have t_n = 0.
     """
     n, d = x.shape
-    equal = np.hstack([x.T, x.T, -w[:, None]])
+    rows = x / np.linalg.norm(x, axis=1, keepdims=True)  # signs of α do not see the scale
+    equal = np.hstack([rows.T, rows.T, -w[:, None] / np.linalg.norm(w)])
     cost = np.concatenate([-np.ones(n), np.zeros(n + 1)])
     bounds = [(0, 1)] * n + [(0, None)] * (n + 1)
     result = optimize.linprog(cost, A_eq=equal, b_eq=np.zeros(d), bounds=bounds, method="highs")
@@ -390,8 +403,9 @@ def hard_margin(signed: ArrayLike) -> HardMargin:
     """
     raw = _validate.matrix(signed, "signed")
     scale = _power_of_two(raw)
-    x = raw / scale
-    weights = _closest_point_weights(x) if x.any() else np.ones(x.shape[0])
+    used = raw.any(axis=0)  # ŵ is exactly 0 on columns of zeros
+    x = raw[:, used] / scale if used.any() else raw
+    weights = _closest_point_weights(x) if used.any() else np.ones(x.shape[0])
     if not _separates(x, weights @ x):
         certificate = separability_certificate(x)
         if certificate is not None:
@@ -408,11 +422,14 @@ def hard_margin(signed: ArrayLike) -> HardMargin:
         dual[rows] = _dual_on_support(x[rows], w)
     dual[dual < _ZERO * dual.max()] = 0.0
     error = float(np.linalg.norm(dual @ x - w) / np.linalg.norm(w))
+    rounding = 64 * _EPS * float(np.linalg.norm(dual @ np.abs(x)) / np.linalg.norm(w))
     gap = _relative_gap(x, w, dual)
-    if error > 1e-10 or gap > 1e-12 * size[support].max():
+    if error > 1e-10 + rounding or gap > 1e-12 * size[support].max():
         raise RuntimeError(f"signed: KKT conditions violated by {error:.1e}, duality gap {gap:.1e}")
     margin = scale / float(np.linalg.norm(w))
-    return HardMargin(w / scale, dual / scale**2, support, margin, gap, constraints)
+    full = np.zeros(used.size)
+    full[used] = w / scale
+    return HardMargin(full, dual / scale**2, support, margin, gap, constraints)
 
 
 # --- Several classes -----------------------------------------------------------------------------

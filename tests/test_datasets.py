@@ -1,0 +1,175 @@
+"""Data sets have the properties that they promise, from the generator they are given alone."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ibcore import datasets
+from ibcore.datasets import Dataset, fold_labels
+from ibcore.margins import hard_margin, iterated_log_ladder, support_spans
+
+
+def _rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+MAKERS = [
+    datasets.soudry_figure1,
+    lambda rng: datasets.soudry_figure1(rng, asymmetric=True),
+    lambda rng: datasets.spanning_separable(rng, 12, 2),
+    lambda rng: datasets.non_spanning_separable(rng, 8, 4, 2),
+    datasets.degenerate_separable,
+    lambda rng: datasets.mnist((3, 8), 20, 30, rng)[0],
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_same_generator_same_data(make):
+    first, again, other = make(_rng(1)), make(_rng(1)), make(_rng(2))
+    np.testing.assert_array_equal(first.x, again.x)
+    np.testing.assert_array_equal(first.y, again.y)
+    assert not np.array_equal(first.x, other.x)
+    assert first.x.dtype == np.float64
+    assert first.y.dtype == np.int64
+    assert first.name
+    assert first.provenance
+    np.testing.assert_array_equal(first.signed, first.x * first.y[:, None])
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_figure_has_the_published_support(seed, asymmetric):
+    data = datasets.soudry_figure1(_rng(seed), asymmetric=asymmetric)
+    second = [1.2, 0.8] if asymmetric else [1.5, 0.5]
+    np.testing.assert_array_equal(data.x[:2], [[0.5, 1.5], second])
+    np.testing.assert_array_equal(data.x[2:4], -data.x[:2])
+    assert data.x.shape == (16, 2)
+    assert (data.y == 1).sum() == (data.y == -1).sum() == 8
+    hard = hard_margin(data.signed)
+    np.testing.assert_allclose(hard.w, [0.5, 0.5], rtol=1e-15)
+    assert hard.support.tolist() == [True] * 4 + [False] * 12
+    assert 1.4 <= hard.theta < 2.4
+
+
+@pytest.mark.parametrize(("n", "d"), [(12, 2), (20, 3), (30, 5), (4, 1)])
+def test_spanning_sets(n, d):
+    for seed in range(3):
+        data = datasets.spanning_separable(_rng(seed), n, d)
+        hard = hard_margin(data.signed)
+        assert data.x.shape == (n, d)
+        assert hard.support.sum() == d
+        assert support_spans(data.signed, hard)
+        assert hard.dual[hard.support].min() > 0.05
+        assert hard.theta > 1.2
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(8, 4, 2), (3, 2, 1), (20, 10, 4), (30, 5, 4)])
+def test_non_spanning_sets(n, d, k):
+    for seed in range(3):
+        data = datasets.non_spanning_separable(_rng(seed), n, d, k)
+        hard = hard_margin(data.signed)
+        assert data.x.shape == (n, d)
+        assert hard.support.tolist() == [True] * k + [False] * (n - k)
+        assert not support_spans(data.signed, hard)
+        assert hard.dual[:k].min() > 0.05
+        assert hard.theta > 1.2
+
+
+def test_degenerate_sets():
+    np.testing.assert_array_equal(datasets.log_ladder(2).signed, [[1, 0], [1, 1]])
+    assert len(iterated_log_ladder(datasets.log_ladder(3).signed)) == 3
+    for seed in range(10):
+        data = datasets.degenerate_separable(_rng(seed))
+        first, second = iterated_log_ladder(data.signed)
+        for dual in (first.dual[:2], second.dual[2:4]):
+            assert dual.max() / dual.min() > 1.4
+
+
+def test_images_of_two_digits():
+    train, validation = datasets.mnist((3, 8), 600, 400, _rng())
+    assert train.x.shape == (600, 785)
+    assert validation.x.shape == (400, 785)
+    assert set(train.y) == {-1, 1}
+    assert train.x.min() == 0
+    assert train.x.max() == 1
+    assert (train.x[:, -1] == 1).all()
+    # all 1,000 images of the two digits, each once: the sets are disjoint
+    both = np.vstack([train.x, validation.x])
+    pixels, digits = datasets._mnist_images()
+    kept = pixels[np.isin(digits, (3, 8))]
+    np.testing.assert_allclose(np.sort(both[:, :784].sum(1)), np.sort(kept.sum(1)), rtol=1e-12)
+    assert (train.y == -1).sum() + (validation.y == -1).sum() == 500
+    # the first digit is -1
+    swapped = datasets.mnist((8, 3), 600, 400, _rng())[0]
+    np.testing.assert_array_equal(swapped.y, -train.y)
+    assert "5,000-image subset" in train.provenance
+
+
+def test_images_of_many_digits_have_positions_as_classes():
+    train, validation = datasets.mnist((7, 0, 1), 200, 100, _rng(), bias=False)
+    assert train.x.shape == (200, 784)
+    assert sorted(set(train.y)) == [0, 1, 2]
+    _, digits = datasets._mnist_images()
+    assert np.bincount(digits).tolist() == [500] * 10
+    zero = train.x[train.y == 1].mean(axis=0).reshape(28, 28)
+    one = train.x[train.y == 2].mean(axis=0).reshape(28, 28)
+    assert zero[14, 14] < 0.2 < one[14, 14]  # the hole of a 0, the stroke of a 1
+    with pytest.raises(ValueError, match="y has the values 0, 1, 2; allowed"):
+        _ = validation.signed
+
+
+def test_cached_images_cannot_be_changed_by_accident():
+    pixels, digits = datasets._mnist_images()
+    assert not pixels.flags.writeable
+    assert not digits.flags.writeable
+    datasets.mnist((0, 1), 2, 2, _rng(), bias=False)[0].x[:] = 0.0
+    assert pixels.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fold_labels([[1.0]], [0]), "^y has the values 0"),
+        (lambda: fold_labels([[1.0]], [1, 1]), "^y has shape"),
+        (lambda: fold_labels([], [1]), "^x is empty"),
+        (lambda: Dataset(np.ones((2, 1)), np.ones(3), "a", "b"), "^y has shape"),
+        (lambda: Dataset(np.ones(2), np.ones(2), "a", "b"), "^x has shape"),
+        (lambda: datasets.soudry_figure1(0), "^rng is a int"),
+        (lambda: datasets.spanning_separable(_rng(), 2, 3), "^n_samples is 2; allowed: .* >= 3"),
+        (lambda: datasets.spanning_separable(_rng(), 2.0, 1), "^n_samples is 2.0"),
+        (lambda: datasets.non_spanning_separable(_rng(), 5, 2, 2), "^n_features is 2"),
+        (lambda: datasets.non_spanning_separable(_rng(), 2, 3, 2), "^n_samples is 2"),
+        (lambda: datasets.log_ladder(1), "^n_features is 1"),
+        (lambda: datasets.degenerate_separable(None), "^rng is a NoneType"),
+        (lambda: datasets.mnist((3,), 1, 1, _rng()), r"^digits is \[3\]; allowed"),
+        (lambda: datasets.mnist((3, 3), 1, 1, _rng()), "^digits"),
+        (lambda: datasets.mnist((3, 10), 1, 1, _rng()), "^digits"),
+        (lambda: datasets.mnist((3, -1), 1, 1, _rng()), "^digits"),
+        (lambda: datasets.mnist((3, 8), 0, 1, _rng()), "^n_train is 0"),
+        (lambda: datasets.mnist((3, 8), 1, 0, _rng()), "^n_validation is 0"),
+        (lambda: datasets.mnist((3, 8), 900, 101, _rng()), "is 1001; allowed: at most 1000"),
+        (lambda: datasets.mnist((3, 8), 9, 10, 7), "^rng is a int"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_tries_are_bounded(monkeypatch):
+    monkeypatch.setattr(datasets, "_MAX_TRIES", 3)
+    with pytest.raises(RuntimeError, match="n_support=9 was accepted in 3 draws"):
+        datasets.non_spanning_separable(_rng(), 20, 10, 9)
+    with pytest.raises(RuntimeError, match="n_features=20 was accepted in 3 draws"):
+        datasets.spanning_separable(_rng(), 20, 20)
+
+
+def test_numpy_modules_do_not_import_torch_or_the_images():
+    code = (
+        "import sys, ibcore.losses, ibcore.margins, ibcore.datasets;"
+        "print(sorted({'torch', 'mlxtend', 'cvxpy'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

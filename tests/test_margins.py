@@ -1,0 +1,521 @@
+"""Hard-margin solutions against convex solvers, brute force, closed forms and the flow itself."""
+
+import itertools
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import cvxpy
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from ibcore import datasets, margins
+from ibcore.margins import (
+    NotSeparableError,
+    angle,
+    convergence_exponent,
+    direction_gap,
+    direction_gap_constant,
+    hard_margin,
+    iterated_log_ladder,
+    margin_gap,
+    margin_gap_constant,
+    multiclass_constraints,
+    multiclass_hard_margin,
+    normalized_margin,
+    residual_limit,
+    separability_certificate,
+    support_spans,
+)
+
+seeds = st.integers(0, 10_000)
+
+
+def _separable(seed, n, d, shift=0.3):
+    """Return Gaussian points on the positive side of a random plane."""
+    rng = np.random.default_rng(seed)
+    x, teacher = rng.standard_normal((n, d)), rng.standard_normal(d)
+    teacher /= np.linalg.norm(teacher)
+    return x * np.where(x @ teacher > 0, 1.0, -1.0)[:, None] + shift * teacher
+
+
+def _check_kkt(x, hard, tolerance=1e-13):
+    size = max(1.0, float((np.abs(x) @ np.abs(hard.w)).max()))
+    np.testing.assert_allclose(hard.dual @ x, hard.w, atol=tolerance * hard.norm, rtol=0)
+    assert (hard.dual >= 0).all()
+    assert (x @ hard.w).min() >= 1 - 1e-13 * size
+    assert not hard.dual[~hard.support].any()
+    assert hard.theta > 1
+    assert hard.margin == pytest.approx(1 / np.linalg.norm(hard.w), rel=1e-14)
+    assert hard.dual.sum() == pytest.approx(hard.norm**2, rel=1e-12)
+    assert 0 <= hard.duality_gap < 1e-13 * size
+
+
+def _convex(x):
+    w = cvxpy.Variable(x.shape[1])
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(w) / 2), [x @ w >= 1])
+    problem.solve(solver=cvxpy.CLARABEL)
+    return w.value
+
+
+def _brute_force(x):
+    """Return ŵ as the best solution over all active sets."""
+    best = None
+    for size in range(1, min(x.shape) + 1):
+        for rows in itertools.combinations(range(x.shape[0]), size):
+            w = np.linalg.pinv(x[list(rows)]) @ np.ones(size)
+            feasible = (x @ w >= 1 - 1e-9).all()
+            if feasible and (best is None or w @ w < best @ best):
+                best = w
+    return best
+
+
+# --- Solutions -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(seed=seeds, n=st.integers(1, 25), d=st.integers(1, 10))
+def test_solution_agrees_with_a_convex_solver(seed, n, d):
+    x = _separable(seed, n, d)
+    hard = hard_margin(x)
+    _check_kkt(x, hard)
+    assert np.linalg.norm(hard.w - _convex(x)) < 1e-6 * hard.norm
+
+
+@settings(max_examples=50)
+@given(seed=seeds, n=st.integers(1, 7), d=st.integers(1, 4))
+def test_solution_agrees_with_brute_force(seed, n, d):
+    x = _separable(seed, n, d)
+    np.testing.assert_allclose(hard_margin(x).w, _brute_force(x), rtol=1e-9, atol=1e-9)
+
+
+@given(c=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=8))
+def test_orthogonal_data_in_closed_form(c):
+    c = np.array(c)
+    hard = hard_margin(np.diag(c))
+    np.testing.assert_allclose(hard.w, 1 / c, rtol=1e-15)
+    np.testing.assert_allclose(hard.dual, 1 / c**2, rtol=1e-14)
+    assert hard.support.all()
+    assert hard.theta == math.inf
+
+
+@settings(max_examples=50)
+@given(seed=seeds, columns=st.floats(1, 1e4), rows=st.floats(1, 1e4), scale=st.floats(-150, 150))
+def test_badly_scaled_data(seed, columns, rows, scale):
+    rng = np.random.default_rng(seed)
+    x = _separable(seed, 15, 5) * columns ** rng.uniform(size=5)
+    x = np.where(x @ rng.normal(size=5) > 0, 1, -1)[:, None] * x
+    x *= rows ** rng.uniform(size=(15, 1))
+    hard = hard_margin(x)
+    _check_kkt(x, hard)
+    far = hard_margin(x * 2.0 ** int(scale))
+    np.testing.assert_array_equal(far.w * 2.0 ** int(scale), hard.w)
+    np.testing.assert_array_equal(far.support, hard.support)
+
+
+@settings(max_examples=30)
+@given(seed=seeds)
+def test_rotation_and_zero_columns_change_nothing(seed):
+    x = _separable(seed, 12, 4)
+    rotation = np.linalg.qr(np.random.default_rng(seed).standard_normal((4, 4)))[0]
+    hard, turned = hard_margin(x), hard_margin(x @ rotation)
+    np.testing.assert_allclose(turned.w, hard.w @ rotation, atol=1e-12 * hard.norm)
+    np.testing.assert_allclose(turned.dual, hard.dual, atol=1e-11 * hard.dual.max())
+    padded = hard_margin(np.hstack([x, np.zeros((12, 3))]))
+    np.testing.assert_allclose(padded.w, np.append(hard.w, np.zeros(3)), atol=1e-14 * hard.norm)
+
+
+def test_w_is_exact_to_the_last_bits():
+    # the asymmetric figure times 10: integers with a rational solution
+    x = np.array([[5.0, 15.0], [12.0, 8.0], [40.0, 1.0]])
+    hard = hard_margin(x)
+    np.testing.assert_allclose(hard.w, [0.05, 0.05], rtol=1e-16)
+    np.testing.assert_allclose(hard.dual, [1 / 700, 5 / 1400, 0], rtol=1e-15)
+    assert hard.theta == pytest.approx(2.05, rel=1e-15)
+    assert hard.support.tolist() == [True, True, False]
+
+
+def test_extended_precision_keeps_ill_conditioned_solutions():
+    # nearly parallel rows, exact in binary: the condition number is about 1e6, ŵ = (3, 4)/25
+    along, across, h = np.array([3.0, 4.0]), np.array([-4.0, 3.0]), 2.0**-20
+    x = np.array([along + h * across, along - 3 * h * across])
+    hard = hard_margin(x)
+    np.testing.assert_allclose(hard.w, along / 25, rtol=1e-15)
+    np.testing.assert_allclose(hard.dual, [0.03, 0.01], rtol=1e-9)
+
+
+@given(seed=seeds, copies=st.lists(st.integers(1, 3), min_size=8, max_size=8))
+def test_duplicates_share_the_dual_equally(seed, copies):
+    x = _separable(seed, 8, 3)
+    single, repeated = hard_margin(x), hard_margin(np.repeat(x, copies, axis=0))
+    np.testing.assert_allclose(repeated.w, single.w, rtol=1e-12, atol=1e-13 * single.norm)
+    shares = np.repeat(single.dual / np.array(copies), copies)
+    np.testing.assert_allclose(repeated.dual, shares, atol=1e-10 * single.dual.max())
+    np.testing.assert_array_equal(repeated.support, np.repeat(single.support, copies))
+
+
+def test_figure_of_the_paper_and_its_asymmetric_twin():
+    symmetric = datasets.soudry_figure1(np.random.default_rng(0)).signed
+    hard = hard_margin(symmetric)
+    np.testing.assert_allclose(hard.w, [0.5, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(hard.dual[:4], 1 / 8, rtol=1e-13)
+    assert margin_gap_constant(hard) == pytest.approx(0, abs=1e-13)
+    assert convergence_exponent(symmetric, hard) == pytest.approx(0.25, rel=1e-12)
+    asymmetric = datasets.soudry_figure1(np.random.default_rng(0), asymmetric=True).signed
+    hard = hard_margin(asymmetric)
+    np.testing.assert_allclose(hard.w, [0.5, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(hard.dual[:4], [1 / 14, 5 / 28] * 2, rtol=1e-13)
+    assert margin_gap_constant(hard) == pytest.approx(0.37024, abs=5e-6)
+
+
+@pytest.mark.parametrize("extra", [[(1.0, 0.5)], [(1.0, 0.5), (1.0, -0.2)], [(1.0, 1.0)]])
+def test_dependent_support_vectors_get_the_dual_that_the_flow_selects(extra):
+    x = np.array([(1.0, 1.0), (1.0, -0.7), *extra])
+    hard = hard_margin(x)
+    _check_kkt(x, hard)
+    flow = solve_ivp(
+        lambda _, rho: np.exp(-x @ rho) @ x - hard.w, (0, 200), [0.3, 0.1], rtol=1e-11, atol=1e-12,
+        method="Radau",
+    )  # fmt: skip
+    np.testing.assert_allclose(np.exp(-x @ flow.y[:, -1]), hard.dual, atol=1e-9)
+    np.testing.assert_allclose(flow.y[:, -1], residual_limit(x, hard, 1.0, [0, 0]), atol=1e-9)
+    smallest = np.linalg.eigvalsh((x.T * hard.dual) @ x).min()
+    assert convergence_exponent(x, hard) == pytest.approx(smallest)
+
+
+def test_uneven_entropic_dual_over_many_scales():
+    x = np.array([[1.0, 1.0], [1.0, -1e-6], [1.0, 1.0], [1.0, 0.5]])
+    hard = hard_margin(x)
+    _check_kkt(x, hard)
+    assert 0 < hard.dual.min() < 1e-5
+
+
+@settings(max_examples=20)
+@given(seed=seeds)
+def test_degenerate_support_vectors_have_exactly_zero_dual(seed):
+    hard = hard_margin(datasets.degenerate_separable(np.random.default_rng(seed)).signed)
+    assert hard.support.tolist() == [True] * 4 + [False]
+    assert hard.positive.tolist() == [True] * 2 + [False] * 3
+    assert hard.degenerate.tolist() == [False] * 2 + [True] * 2 + [False]
+    assert hard.theta == pytest.approx(1.5)
+
+
+def test_real_images_are_solved_to_machine_precision():
+    data = datasets.mnist((3, 8), 600, 400, np.random.default_rng(0))[0]
+    hard = hard_margin(data.signed)
+    _check_kkt(data.signed, hard)
+    assert 90 <= hard.support.sum() <= 130
+    assert 0.001 < convergence_exponent(data.signed, hard) < 0.01
+    assert not support_spans(data.signed, hard)
+    assert not hard.w[:784][~data.x[:, :784].any(axis=0)].any()
+
+
+# --- Separability --------------------------------------------------------------------------------
+
+
+@settings(max_examples=100)
+@given(seed=seeds, n=st.integers(1, 20), d=st.integers(1, 8))
+def test_exactly_one_of_separation_and_certificate(seed, n, d):
+    x = np.random.default_rng(seed).standard_normal((n, d))
+    certificate = separability_certificate(x)
+    if certificate is None:
+        assert hard_margin(x).margin > 0
+        return
+    assert (certificate >= 0).all()
+    assert certificate.sum() == pytest.approx(1, abs=1e-14)
+    terms = certificate @ np.linalg.norm(x, axis=1)
+    assert np.linalg.norm(certificate @ x) <= 1e-12 * terms
+    with pytest.raises(NotSeparableError, match="signed is not separable") as caught:
+        hard_margin(x)
+    np.testing.assert_allclose(caught.value.certificate, certificate, atol=1e-9)
+
+
+@pytest.mark.parametrize("margin", [1e-3, 1e-6, 1e-9])
+def test_nearly_separable_data_is_decided_both_ways(margin):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 4))
+    x = np.vstack([x, -x])
+    x[:, 0] = margin
+    assert separability_certificate(x) is None
+    hard = hard_margin(x)
+    assert hard.margin == pytest.approx(margin, rel=1e-6)
+    x[7, 0] = -3 * margin  # its mirror image has +margin: their sum now points the other way
+    certificate = separability_certificate(x)
+    assert certificate is not None
+    assert np.linalg.norm(certificate @ x) < 1e-12
+    x[7, 0] = -margin  # the two cancel exactly: separable no longer strictly
+    assert separability_certificate(x) is not None
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        [[0.0, 0.0]],
+        [[1.0, 0.0], [0.0, 0.0]],
+        [[1.0, 0.0], [-1e6, 0.0]],
+        [[1.0, 0.0], [-0.5, 3**0.5 / 2], [-0.5, -(3**0.5) / 2]],
+        [[1e200, 0.0], [-1e-200, 0.0]],
+    ],
+)
+def test_simple_sets_that_cannot_be_separated(x):
+    certificate = separability_certificate(x)
+    assert certificate is not None
+    assert certificate.sum() == pytest.approx(1)
+    with pytest.raises(NotSeparableError):
+        hard_margin(x)
+
+
+def test_uncertain_answers_are_errors_not_numbers(monkeypatch):
+    x = np.array([[1.0, 1.0], [1.0, -1.0]])
+    with pytest.raises(RuntimeError, match="numerically dependent"):
+        margins._equality_solution(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    with monkeypatch.context() as patch:
+        patch.setattr(margins, "_separates", lambda *_: False)
+        with pytest.raises(RuntimeError, match="neither side could be certified"):
+            separability_certificate(x)
+    with monkeypatch.context() as patch:
+        patch.setattr(margins, "_relative_gap", lambda *_: 0.5)
+        with pytest.raises(RuntimeError, match="KKT conditions violated"):
+            hard_margin(x)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            margins, "_equality_solution", lambda r: (np.zeros(r.shape[1]), np.ones(len(r)))
+        )
+        with pytest.raises(RuntimeError, match=r"active set .* could not be certified"):
+            hard_margin(np.column_stack([np.arange(1.0, 61.0), np.zeros(60)]))
+    with monkeypatch.context() as patch:
+        stopped = SimpleNamespace(status=4, message="numerical difficulties")
+        patch.setattr(margins.optimize, "linprog", lambda *_, **__: stopped)
+        with pytest.raises(RuntimeError, match="dual support not found"):
+            hard_margin(np.vstack([x, x]))
+
+
+def test_a_wrong_guess_of_the_active_set_is_repaired():
+    x = _separable(3, 12, 3)
+    right = hard_margin(x)
+    for guess in ([0], [1, 2], list(np.flatnonzero(~right.support)[:3])):
+        w, _, active = margins._active_set_solution(x, guess)
+        np.testing.assert_allclose(w, right.w, rtol=1e-12)
+        assert sorted(active) == np.flatnonzero(right.support).tolist()
+
+
+# --- Several classes -----------------------------------------------------------------------------
+
+
+@settings(max_examples=15)
+@given(seed=seeds, k=st.integers(2, 4))
+def test_several_classes_agree_with_a_convex_solver(seed, k):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((12, 3))
+    y = (x @ rng.standard_normal((3, k))).argmax(axis=1)
+    w = cvxpy.Variable((k, 3))
+    constraints = [(w[y[n]] - w[j]) @ x[n] >= 1 for n in range(12) for j in range(k) if j != y[n]]
+    cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(w)), constraints).solve(solver=cvxpy.CLARABEL)
+    hard = multiclass_hard_margin(x, y, k)
+    assert np.linalg.norm(hard.weights - w.value) < 1e-5 * hard.norm
+    # stationarity, class by class, in the pairs
+    pairs = hard.pair_dual
+    assert pairs.shape == (12, k)
+    assert not pairs[np.arange(12), y].any()
+    own = np.eye(k)[y] * pairs.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose((own - pairs).T @ x, hard.weights, atol=1e-12 * hard.norm)
+
+
+def test_two_classes_are_the_binary_problem():
+    x = _separable(5, 10, 3)
+    y = np.random.default_rng(0).integers(0, 2, 10)
+    points = x * (2 * y - 1)[:, None]
+    hard, binary = multiclass_hard_margin(points, y, 2), hard_margin(x)
+    np.testing.assert_allclose(hard.weights[1] - hard.weights[0], binary.w, rtol=1e-12)
+    np.testing.assert_allclose(hard.weights.sum(axis=0), 0, atol=1e-13)
+    z = multiclass_constraints(points, y, 2)
+    np.testing.assert_array_equal(z[:, 3:], x)
+    np.testing.assert_array_equal(z[:, :3], -x)
+
+
+def test_order_of_the_pairs():
+    z = multiclass_constraints([[2.0], [3.0]], [1, 2], 3)
+    assert z.tolist() == [[-2, 2, 0], [0, 2, -2], [-3, 0, 3], [0, -3, 3]]
+
+
+# --- Distances -----------------------------------------------------------------------------------
+
+
+def test_margins_and_gaps_are_vectorised():
+    x = _separable(1, 9, 3)
+    hard = hard_margin(x)
+    w = np.random.default_rng(2).standard_normal((4, 5, 3))
+    expected = (w @ x.T).min(axis=-1) / np.linalg.norm(w, axis=-1)
+    np.testing.assert_allclose(normalized_margin(w, x), expected, rtol=1e-12)
+    gap = margin_gap(w, x, hard)
+    assert gap.shape == (4, 5)
+    assert (gap > 0).all()
+    assert margin_gap(7e200 * hard.w, x, hard) == pytest.approx(0, abs=1e-15)
+    assert direction_gap(w, hard.w).shape == (4, 5)
+    assert normalized_margin(1e-200 * hard.w, x) == pytest.approx(hard.margin)
+
+
+@given(size=st.floats(1e-150, 3.0), scale=st.floats(1e-3, 1e3))
+def test_angles_are_accurate_however_small(size, scale):
+    v = [math.cos(size), math.sin(size)]
+    found = float(angle([scale, 0.0], v))
+    assert found == pytest.approx(size, rel=1e-12)
+    assert float(direction_gap(v, [1.0, 0.0])) == pytest.approx(2 * math.sin(size / 2), rel=1e-12)
+
+
+def test_angle_of_opposite_vectors_and_broadcasting():
+    assert float(angle([1.0, 0.0], [-2.0, 0.0])) == pytest.approx(math.pi, rel=1e-15)
+    assert angle(np.eye(3), [1.0, 0.0, 0.0]).tolist() == pytest.approx(
+        [0, math.pi / 2, math.pi / 2]
+    )
+
+
+# --- Predictions ---------------------------------------------------------------------------------
+
+
+def _log_flow(x, eta, w0, s0, s1):
+    """Integrate the exponential-loss flow in s = log t with the analytic Jacobian."""
+
+    def weights(s, w):
+        return eta * np.exp(np.minimum(s - x @ w, 100))
+
+    return solve_ivp(
+        lambda s, w: weights(s, w) @ x, (s0, s1), w0, method="Radau", rtol=1e-10, atol=1e-12,
+        jac=lambda s, w: -(x.T * weights(s, w)) @ x, dense_output=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_every_prediction_against_the_flow(copies):
+    base = datasets.spanning_separable(np.random.default_rng(1), 12, 2).signed
+    x = np.vstack([base] + [base[:6]] * (copies - 1))
+    hard, eta, w0 = hard_margin(x), 0.05, np.array([0.2, -0.1])
+    assert support_spans(x, hard)
+    limit = residual_limit(x, hard, eta, w0)
+    flow = _log_flow(x, eta, w0, 0.0, 2e4)
+    rho = flow.sol(2e4) - hard.w * 2e4
+    assert np.linalg.norm(rho - limit) < 1e-7
+    assert np.linalg.norm(rho - residual_limit(x, hard, 2 * eta, w0)) > 0.1
+    s = 2e4
+    w = flow.sol(s)
+    constant = margin_gap_constant(hard)
+    assert float(margin_gap(w, x, hard)) * s == pytest.approx(constant, rel=1e-3)
+    direction = direction_gap_constant(hard, limit)
+    assert float(direction_gap(w, hard.w)) * s == pytest.approx(direction, rel=1e-3)
+    # the exponent, from the distance of ρ to its limit
+    early, late = 80.0, 160.0
+    distance = [np.linalg.norm(flow.sol(t) - hard.w * t - limit) for t in (early, late)]
+    slope = math.log(distance[1] / distance[0]) / (late - early)
+    assert slope == pytest.approx(-convergence_exponent(x, hard), rel=0.01)
+
+
+def test_residual_keeps_the_start_orthogonally_to_the_data():
+    x = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    hard, w0 = hard_margin(x), np.array([0.1, 0.2, 5.0])
+    limit = residual_limit(x, hard, 0.5, w0)
+    np.testing.assert_allclose(limit, [math.log(0.5), math.log(0.5 * 4) / 2, 5.0], atol=1e-15)
+
+
+def test_residual_outside_the_hypotheses():
+    x = datasets.non_spanning_separable(np.random.default_rng(0), 8, 4, 2).signed
+    hard, w0 = hard_margin(x), np.ones(4)
+    with pytest.raises(ValueError, match="signed is not spanned by its support"):
+        residual_limit(x, hard, 0.1, w0)
+    solution = residual_limit(x, hard, 0.1, w0, check_span=False)
+    np.testing.assert_allclose(0.1 * np.exp(-x[:2] @ solution), hard.dual[:2], rtol=1e-12)
+    ladder = datasets.log_ladder(2).signed
+    for function in (
+        lambda: residual_limit(ladder, hard_margin(ladder), 0.1, [0, 0]),
+        lambda: convergence_exponent(ladder, hard_margin(ladder)),
+    ):
+        with pytest.raises(ValueError, match=r"hard has degenerate support vectors .* at \[1\]"):
+            function()
+    twice = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    lopsided = replace(hard_margin(twice), dual=np.array([0.1, 0.5, 0.4]))
+    with pytest.raises(ValueError, match=r"hard has a dual for which .* no solution"):
+        residual_limit(twice, lopsided, 0.1, [0, 0])
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_ladder_of_iterated_logarithms(d):
+    rungs = iterated_log_ladder(datasets.log_ladder(d).signed)
+    np.testing.assert_allclose([rung.w for rung in rungs], np.eye(d), atol=1e-14)
+    np.testing.assert_allclose([rung.dual for rung in rungs], np.eye(d), atol=1e-14)
+    assert [int(rung.support.sum()) for rung in rungs] == list(range(d, 0, -1))
+
+
+@settings(max_examples=20)
+@given(seed=seeds)
+def test_generic_degenerate_set_has_two_rungs(seed):
+    x = datasets.degenerate_separable(np.random.default_rng(seed)).signed
+    first, second = iterated_log_ladder(x)
+    assert first.w @ second.w == pytest.approx(0, abs=1e-13)
+    np.testing.assert_allclose(x[:2] @ second.w, 0, atol=1e-13)
+    np.testing.assert_allclose(x[2:4] @ second.w, 1, atol=1e-12)
+    assert second.positive.tolist() == [False, False, True, True, False]
+    assert second.constraints[[0, 1, 4]].tolist() == [math.inf] * 3
+    # ŵ_2 = Σ α_n P x_n with P the projection orthogonal to the first two points
+    q = np.linalg.qr(x[:2].T)[0]
+    projected = x - (x @ q) @ q.T
+    np.testing.assert_allclose(second.dual @ projected, second.w, atol=1e-12 * second.norm)
+
+
+def test_degenerate_points_that_coincide_after_projection_share_the_dual():
+    x = np.array([[1.0, 0.0], [1.0, 0.5], [1.0, 0.5], [3.0, 1.0]]) @ [[0.6, 0.8], [-0.8, 0.6]]
+    first, second = iterated_log_ladder(x)
+    assert first.degenerate.tolist() == [False, True, True, False]
+    np.testing.assert_allclose(second.dual, [0, 2, 2, 0], rtol=1e-12)
+
+
+def test_a_set_without_degenerate_points_has_one_rung():
+    x = _separable(0, 10, 3)
+    (only,) = iterated_log_ladder(x)
+    np.testing.assert_array_equal(only.w, hard_margin(x).w)
+
+
+def test_maximal_dual_support_decides_what_is_degenerate():
+    # three dependent points of which every one can have a positive dual: none is degenerate
+    x = np.array([[1.0, -1.0], [1.0, 0.0], [1.0, 2.0]])
+    assert not hard_margin(x).degenerate.any()
+    # add a coordinate in which a fourth point cannot be balanced
+    y = np.array([[1.0, -1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 2.0, 0.0], [1.0, 0.5, 1.0]])
+    hard = hard_margin(y)
+    assert hard.degenerate.tolist() == [False, False, False, True]
+    np.testing.assert_allclose(hard.dual[:3], hard_margin(x).dual, rtol=1e-12)
+
+
+X = [[1.0, 1.0], [1.0, -1.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hard_margin([]), "^signed is empty"),
+        (lambda: hard_margin([1.0]), r"^signed has shape \(1,\)"),
+        (lambda: hard_margin([[np.nan]]), "^signed has 1 entries that are NaN"),
+        (lambda: hard_margin([[1.0], [-1.0]]), "^signed is not separable"),
+        (lambda: separability_certificate([["a"]]), "^signed has entries of type"),
+        (lambda: iterated_log_ladder([[0.0]]), "^signed is not separable"),
+        (lambda: multiclass_constraints(X, [0, 2], 2), "^y has the values"),
+        (lambda: multiclass_constraints(X, [0], 2), "^y has shape"),
+        (lambda: multiclass_constraints(X, [0, 1], 1), "^n_classes is 1"),
+        (lambda: multiclass_hard_margin([[1.0], [1.0]], [0, 1], 2), "^signed is not separable"),
+        (lambda: normalized_margin([0.0, 0.0], X), "^w has a zero vector"),
+        (lambda: normalized_margin([1.0], X), r"^w has shape \(1,\); allowed: shape \(\.\.\., 2\)"),
+        (lambda: normalized_margin([np.inf, 1.0], X), "^w has 1 entries"),
+        (lambda: margin_gap([1.0, 0.0], [[1.0, 0.0]], hard_margin(X)), "^hard has 2 duals"),
+        (lambda: angle(1.0, [1.0]), r"^u has shape \(\)"),
+        (lambda: angle([1.0], [1.0, 2.0]), "^v has shape"),
+        (lambda: direction_gap([1.0], [0.0]), "^w_hat has a zero"),
+        (lambda: direction_gap_constant(hard_margin(X), [1.0]), "^residual has shape"),
+        (lambda: residual_limit(X, hard_margin(X), 0, [0, 0]), "^step_size is 0"),
+        (lambda: residual_limit(X, hard_margin(X), 1, [0]), "^w0 has shape"),
+        (lambda: support_spans([[1.0]], hard_margin(X)), "^hard has 2 duals"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
