@@ -139,14 +139,18 @@ def as_svg(
 
 
 def _edge(path: Sequence[Point], kind: str) -> str:
-    """A smooth arrow from below the first point to above the last, through those between."""
-    (x0, y0), (x1, y1) = path[0], path[-1]
-    sign = 1 if y1 >= y0 else -1
-    stops = [(x0, y0 + sign * NODE_HEIGHT / 2), *path[1:-1], (x1, y1 - sign * NODE_HEIGHT / 2)]
-    data = f"M{stops[0][0]:.1f},{stops[0][1]:.1f}"
-    for (ax, ay), (bx, by) in pairwise(stops):
-        bend = (by - ay) / 2
-        data += f" C{ax:.1f},{ay + bend:.1f} {bx:.1f},{by - bend:.1f} {bx:.1f},{by:.1f}"
+    """A smooth arrow from below the first point to above the last, straight down between nodes.
+
+    It bends only in the gaps between layers, where no node is in its way.
+    """
+    half = NODE_HEIGHT / 2 if path[-1][1] >= path[0][1] else -NODE_HEIGHT / 2
+    data = f"M{path[0][0]:.1f},{path[0][1] + half:.1f}"
+    for (ax, ay), (bx, by) in pairwise(path):
+        top, bottom = ay + half, by - half
+        if (ax, ay) != path[0]:
+            data += f" L{ax:.1f},{top:.1f}"
+        bend = (bottom - top) / 2
+        data += f" C{ax:.1f},{top + bend:.1f} {bx:.1f},{bottom - bend:.1f} {bx:.1f},{bottom:.1f}"
     return f'<path class="{kind}" d="{data}" marker-end="url(#ib-arrow)"/>'
 
 

@@ -271,8 +271,18 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
     if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     book, out = _book(app), Path(app.outdir)
+    _forget_removed(app.env, out)
     ledger.dump(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
     for docname in book.chapters:
         target = out / "_sources" / f"{docname}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(book.notebook(docname), target)
+
+
+def _forget_removed(env: BuildEnvironment, out: Path) -> None:
+    """Delete the pages and downloads of a site that its book no longer has; Sphinx leaves them."""
+    for source in [path for path in (out / "_sources").rglob("*") if path.is_file()]:
+        docname = source.relative_to(out / "_sources").with_suffix("").as_posix()
+        if docname not in env.found_docs:
+            source.unlink()
+            (out / f"{docname}.html").unlink(missing_ok=True)
