@@ -34,7 +34,7 @@ Grade = Literal["exact instance", "finite horizon", "special case", "analogue"]
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 GRADES: tuple[Grade, ...] = get_args(Grade)
-SIGNS = {"equal": "=", "at most": "≤", "at least": "≥", "rate": "∝", "limit": "→", "exact": "≡"}
+SIGNS = {"equal": "=", "at most": "≤", "at least": "≥", "rate": "≈", "limit": "→", "exact": "≡"}
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 #: More values than this belong in a figure; a ledger row holds what a reader can check.
@@ -201,8 +201,8 @@ def fit_rate(log_x: ArrayLike, log_y: ArrayLike) -> tuple[NDArray[np.float64], f
 
     Parameters
     ----------
-    log_x : array_like, shape (H,)
-        Logarithms of the abscissa, at least six.
+    log_x : array_like, shape (H,) or (n, H)
+        Logarithms of the abscissa, at least six; one row for all instances or one for each.
     log_y : array_like, shape (H,) or (n, H)
         Logarithms of the ordinate, one row an instance.
 
@@ -217,20 +217,27 @@ def fit_rate(log_x: ArrayLike, log_y: ArrayLike) -> tuple[NDArray[np.float64], f
     ValueError
         Fewer than six points, shapes that do not match, or values that are not finite.
     """
-    x, y = _numbers(log_x, "log_x"), np.atleast_2d(_numbers(log_y, "log_y"))
-    if x.ndim != 1 or len(x) < 6:
-        raise ValueError(f"log_x: expected at least 6 points in one axis, got shape {x.shape}")
-    if y.shape[-1] != len(x):
-        raise ValueError(f"log_y: {y.shape[-1]} points do not match the {len(x)} of log_x")
-    quantile = special.stdtrit(len(x) - 2, 0.975)
-    half = len(x) // 2
+    xs, ys = np.atleast_2d(_numbers(log_x, "log_x")), np.atleast_2d(_numbers(log_y, "log_y"))
+    count = xs.shape[-1]
+    if xs.ndim != 2 or count < 6:
+        raise ValueError(f"log_x: expected at least 6 points in a row, got shape {xs.shape}")
+    if ys.shape[-1] != count or len(xs) not in (1, len(ys)):
+        raise ValueError(f"log_y: shape {ys.shape} does not match log_x, of shape {xs.shape}")
+    quantile = special.stdtrit(count - 2, 0.975)
     slopes, widths = [], []
-    for row in y:
-        (slope, _), covariance = np.polyfit(x, row, 1, cov=True)
-        bend = np.polyfit(x[half:], row[half:], 1)[0] - np.polyfit(x[:half], row[:half], 1)[0]
+    for x, y in zip(np.broadcast_to(xs, ys.shape), ys, strict=True):
+        (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+        first, second = (np.polyfit(a, b, 1)[0] for a, b in _halves(x, y))
         slopes.append(slope)
-        widths.append(max(quantile * np.sqrt(covariance[0, 0]), abs(bend) / 2))
+        widths.append(max(quantile * np.sqrt(covariance[0, 0]), abs(second - first) / 2))
     return np.array(slopes), float(max(widths))
+
+
+def _halves(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    half = len(x) // 2
+    return [(x[:half], y[:half]), (x[half:], y[half:])]
 
 
 def _rate(
@@ -453,7 +460,7 @@ class Claim:
         ----------
         quantity, rtol, atol, drift
             As in `equal`; tolerances are on the exponent.
-        log_x : array_like, shape (H,)
+        log_x : array_like, shape (H,) or (n, H)
             Logarithms, so that t = 10^10000 has one.
         log_y : array_like, shape (H,) or (n, H)
             Logarithms, one row an instance.
@@ -824,7 +831,15 @@ def _allowed(comparison: Mapping[str, Any]) -> str:
 
 
 def _control_text(comparison: Mapping[str, Any], control: Mapping[str, Any]) -> str:
-    measured = _span(control["measured"], number)
+    """What the control measured, to three digits and never below what is determined."""
+    resolution = _resolution(control)
+
+    def show(value: Any) -> str:
+        return (
+            f"< {number(resolution)}" if _real(value) and abs(value) < resolution else number(value)
+        )
+
+    measured = _span(control["measured"], show)
     if comparison["relation"] in ("exact", "qualitative"):
         return measured
     if list(control["predicted"]) != list(comparison["predicted"]):

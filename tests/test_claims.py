@@ -133,7 +133,7 @@ def test_every_comparison_needs_its_own_control() -> None:
         ),
         (
             lambda c: c.rate("q", log_x=np.arange(9.0), log_y=np.ones(8), predicted=1, atol=1),
-            "log_y: 8 points",
+            "log_y: shape",
         ),
         (lambda c: c.control("q", measured=1.0), "no comparison yet"),
     ],
@@ -197,6 +197,8 @@ def test_fit_rate_recovers_a_power_law(slope: float, offset: float) -> None:
     slopes, half_width = claims.fit_rate(x, [slope * x + offset, slope * x])
     assert slopes == pytest.approx([slope, slope], abs=1e-9)
     assert half_width < 1e-9
+    own, _ = claims.fit_rate([x, 2 * x], [slope * x, slope * x])
+    assert own == pytest.approx([slope, slope / 2], abs=1e-9)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-6, 1e-1))
