@@ -8,6 +8,7 @@ import matplotlib as mpl
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
+
 from ibbook.book import Book
 
 mpl.use("Agg", force=True)

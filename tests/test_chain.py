@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from ibbook import chain
 from ibbook.records import Record
 from ibbook.statements import PREMISES, PROVENANCE, RESULTS, Statement
-
 from ibcore.claims import Claim, not_checked
 
 CHAPTER, OTHER = "book/part/tiny2020-chapter", "book/part/other2021-chapter"

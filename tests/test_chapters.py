@@ -17,11 +17,11 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from myst_nb.core.read import read_myst_markdown_notebook
+
 from ibbook.book import Book
 from ibbook.execute import read_chapter
 from ibbook.statements import PREMISES, PROVENANCE, RESULTS
-from IPython.core.inputtransformer2 import TransformerManager
-from myst_nb.core.read import read_myst_markdown_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = Book.at(ROOT)
@@ -86,7 +86,10 @@ class Cell:
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(ast.parse(TransformerManager().transform_cell(self.source))))
+        try:
+            return list(ast.walk(ast.parse(self.source)))
+        except SyntaxError:  # `plain_python` reports it
+            return []
 
     @property
     def calls(self) -> Iterator[tuple[str, ast.Call]]:
@@ -175,6 +178,13 @@ def statements(chapter: Chapter) -> Iterator[str]:
         known = set(d.options.get("class", "").split()) & set(PROVENANCE)
         if d.kind in RESULTS and len(known) != 1:
             yield f"{where}: expected one class of {', '.join(PROVENANCE)}"
+
+
+def plain_python(chapter: Chapter) -> Iterator[str]:
+    """No magics: a chapter means the same wherever its code is pasted."""
+    for cell in chapter.cells:
+        if not cell.nodes:
+            yield f"{cell.name}: not plain Python"
 
 
 def cell_length(chapter: Chapter) -> Iterator[str]:
@@ -278,7 +288,7 @@ def repository_address(chapter: Chapter) -> Iterator[str]:
 
 Rule = Callable[[Chapter], Iterator[str]]
 RULES: list[Rule] = [
-    front_matter, title, sections, statements, cell_length, figures, seeds, imports,
+    front_matter, title, sections, statements, plain_python, cell_length, figures, seeds, imports,
     hidden_assertions, tags, files, claims_in_sight, citations, repository_address,
 ]  # fmt: skip
 
@@ -425,6 +435,8 @@ VIOLATIONS: list[tuple[Rule, str, str, str]] = [
     (statements, ":class: seen\n", "", "expected one class"),
     (statements, ":class: seen", ":class: seen derived", "expected one class"),
     (statements, ":class: seen", ":class: proved", "expected one class"),
+    (plain_python, CODE, "%timeit rng.normal()", "not plain Python"),
+    (plain_python, CODE, "!ls", "not plain Python"),
     (cell_length, CODE, "\n".join([CODE] * 18), "21 lines; at most 20"),
     (cell_length, "_ = plotting", "x = 1\n" * 29 + "_ = plotting", "31 lines; at most 30"),
     (figures, ":    caption: What to see.\n", "", "a caption and a name"),

@@ -12,6 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ibbook import results_map
 from ibbook.results_map import NODE_HEIGHT, NODE_WIDTH, as_list, as_svg
 from ibbook.statements import PROVENANCE, Statement
