@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibcore import claims
+from ibcore import comparisons, reports
 from ibcore.claims import Claim, ClaimError, not_checked
 
 ID = "slug-thm1"
@@ -76,7 +76,7 @@ def test_a_contradicted_claim_is_the_mirror_image(relation, right, wrong) -> Non
     claim.control("the right one", **{k: right[k] for k in wrong})
     record = claim.report().record
     assert record["status"] == "contradicted"
-    assert "holds as it must" in claims.as_text(record)
+    assert "holds as it must" in reports.as_text(record)
     with pytest.raises(ClaimError, match="holds, though the claim is contradicted"):
         getattr(claim, relation)("quantity", **right)
 
@@ -194,10 +194,10 @@ def test_a_bending_curve_is_no_rate() -> None:
 @given(st.floats(-5, 5), st.floats(-3, 3))
 def test_fit_rate_recovers_a_power_law(slope: float, offset: float) -> None:
     x = np.linspace(1, 7, 20)
-    slopes, half_width = claims.fit_rate(x, [slope * x + offset, slope * x])
+    slopes, half_width = comparisons.fit_rate(x, [slope * x + offset, slope * x])
     assert slopes == pytest.approx([slope, slope], abs=1e-9)
     assert half_width < 1e-9
-    own, _ = claims.fit_rate([x, 2 * x], [slope * x, slope * x])
+    own, _ = comparisons.fit_rate([x, 2 * x], [slope * x, slope * x])
     assert own == pytest.approx([slope, slope / 2], abs=1e-9)
 
 
@@ -221,7 +221,7 @@ def test_a_perturbed_prediction_is_noticed(value: float, rtol: float) -> None:
     ],
 )
 def test_numbers_are_short(value, shown) -> None:
-    assert claims.number(value) == shown
+    assert reports.number(value) == shown
 
 
 def test_rounding_noise_is_not_printed() -> None:

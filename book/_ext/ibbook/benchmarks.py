@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ibcore.claims import number
+from ibcore.reports import number
 
 #: Where `benchmarks/run.py` writes its record, from the root of the book.
 RECORD = Path("benchmarks") / "record.json"

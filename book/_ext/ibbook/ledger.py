@@ -13,7 +13,7 @@ import jsonschema
 
 from ibbook.records import Record
 from ibbook.statements import PROVENANCE, Statement
-from ibcore import claims
+from ibcore import reports
 
 SCHEMA_PATH = Path(__file__).with_name("ledger.schema.json")
 #: Identifies the format of `ledger.json`; a change that breaks its readers changes the number.
@@ -160,7 +160,7 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
             f'<tr>{first}<td>{badge}</td><td colspan="6">because {e(str(row["because"]))}</td></tr>'
         )
     principal = row["comparisons"][0]
-    shown = claims.summary(principal)
+    shown = reports.summary(principal)
     target = link(str(row["chapter"]), f"claim-{row['id']}")
     more = len(row["comparisons"]) - 1
     others = f' <a class="ib-small" href="{target}">and {more} more</a>' if more else ""
@@ -210,7 +210,7 @@ def statement_html(
         status = str(record.data["status"])
         parts.append(
             f'<a class="ib-badge ib-{status.replace(" ", "-")}" '
-            f'href="#claim-{e(statement.id)}">{e(claims.headline(record.data))}</a>'
+            f'href="#claim-{e(statement.id)}">{e(reports.headline(record.data))}</a>'
         )
     if statement.provenance:
         parts.append(f'<span class="ib-provenance">{e(PROVENANCE[statement.provenance])}</span>')

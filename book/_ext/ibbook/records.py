@@ -20,7 +20,7 @@ class Record:
     docname : str
         The chapter.
     data : dict
-        What `ibcore.claims.Report` put into the output's metadata.
+        What `ibcore.reports.Report` put into the output's metadata.
     paper : dict
         What the chapter's front matter says of its paper.
     """
