@@ -22,10 +22,12 @@ from scipy.special import expit
 from ibcore import _validate
 from ibcore._validate import FloatArray, IntArray
 from ibcore.losses import EXPONENTIAL, LOGISTIC, Loss
+from ibcore.margins import hard_margin
 
 __all__ = [
     "AdaptiveTrajectory",
     "DivergenceError",
+    "StepSizeBounds",
     "Trajectory",
     "adagrad",
     "adam",
@@ -33,6 +35,7 @@ __all__ = [
     "log_spaced",
     "normalized_gradient_descent",
     "softmax_gradient_descent",
+    "step_size_bounds",
     "stochastic_gradient_descent",
 ]
 
@@ -308,6 +311,71 @@ def stochastic_gradient_descent(
         np.add(w, step_size * (negated[:, None, :] @ samples)[:, 0, :], out=w)
 
     return Trajectory(times, _record(_repeat(step), (w,), times, step_size)[0])
+
+
+@dataclass(frozen=True)
+class StepSizeBounds:
+    """Fixed steps below which stochastic descent on separable data is proved to converge.
+
+    Attributes
+    ----------
+    subset
+        2γ²/(βσ⁴): minibatches that are fresh uniform subsets, of any size.
+    independent
+        2/(βσ² [R²/γ² + (B-1)/N]): minibatches of independent indices.
+    reshuffled
+        γ/(2βσ³ (K + σ/γ)): every epoch any partition into K = N/B minibatches, in any order.
+    """
+
+    subset: float
+    independent: float
+    reshuffled: float
+
+
+def step_size_bounds(
+    signed: ArrayLike, smoothness: float, *, batch_size: int = 1
+) -> StepSizeBounds:
+    """Return the fixed step sizes below which stochastic descent is proved to reach zero loss.
+
+    Parameters
+    ----------
+    signed
+        Separable samples with the labels folded in, shape (N, d).
+    smoothness
+        β > 0, the Lipschitz constant of ℓ'.
+    batch_size
+        B, 1 <= B <= N.
+
+    Returns
+    -------
+    StepSizeBounds
+        For the *sum* of the losses over a minibatch; B times larger for their mean.
+
+    Raises
+    ------
+    NotSeparableError
+        No vector separates the samples.
+    ValueError
+        Bad shapes, `smoothness` <= 0 or `batch_size` out of range.
+
+    Notes
+    -----
+    Nacson et al. 2019, Stochastic Gradient Descent on Separable Data, re-derived: γ is the margin,
+    σ the largest singular value of the samples, R their largest norm. The paper's second bound is a
+    minimum with 1/(2Kβσ²), which is never the smaller one as γ <= σ.
+    """
+    x = _validate.matrix(signed, "signed")
+    beta = _validate.positive(smoothness, "smoothness")
+    n_samples = len(x)
+    size = _batch_size(batch_size, n_samples, True)
+    gamma = hard_margin(x).margin
+    sigma = float(np.linalg.norm(x, 2))
+    growth = (float(np.linalg.norm(x, axis=1).max()) / gamma) ** 2 + (size - 1) / n_samples
+    return StepSizeBounds(
+        subset=2 * gamma**2 / (beta * sigma**4),
+        independent=2 / (beta * sigma**2 * growth),
+        reshuffled=gamma / (2 * beta * sigma**3 * (n_samples / size + sigma / gamma)),
+    )
 
 
 def adam(

@@ -10,7 +10,8 @@ with the time scale of the solution. The unit of time is one update of gradient 
 step size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that
 the two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
 
-Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8); the method is this book's.
+Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8); the method is this book's, and so
+is its stochastic twin, `stochastic_leap`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ __all__ = [
     "log_time_residual_flow",
     "log_time_softmax_flow",
     "log_total_loss",
+    "stochastic_leap",
 ]
 
 Field = Callable[[float, FloatArray], FloatArray]
@@ -51,6 +53,8 @@ _NEGLIGIBLE = -42.0  # a sample whose weight in dw/ds is below e^this is left ou
 _AWAKE = -37.0  # ... which is repeated with the sample if its weight then exceeds e^this
 _STALLED = 1e-9  # |Σ v_n x_n| / Σ v_n |x_n| below this: the pulls cancel, the data do not separate
 _TOP_EXPONENT = 600.0  # a start with a larger exponent would overflow
+_LEAP_STABILITY = 0.5  # largest window of a leap times a bound of the Jacobian's eigenvalues
+_LEAP_DRAWS = 4e18  # more draws than this in one window do not fit an integer
 _QUASI_STEADY = 16.0  # log log t beyond which the span of the support vectors is in equilibrium
 
 
@@ -262,6 +266,106 @@ def descend_then_flow(
         np.concatenate([direct, flow.weights]),
         np.concatenate([log_total_loss(signed, direct, loss), flow.log_loss]),
     )
+
+
+def stochastic_leap(
+    signed: ArrayLike,
+    step_size: float,
+    w0: ArrayLike,
+    s0: float,
+    s_eval: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    replacement: bool = True,
+    loss: Loss = LOGISTIC,
+    window: float = 0.05,
+) -> FloatArray:
+    """Follow stochastic descent in s = log u, u the number of epochs.
+
+    Parameters
+    ----------
+    signed
+        Samples with the labels folded in, shape (N, d).
+    step_size
+        η > 0, for the *sum* of the losses over a minibatch. The minibatch size does not enter: it
+        changes the iterates by O(1/u) only.
+    w0
+        Starts, one for each run, shape (R, d), on trajectories of descent.
+    s0
+        log u of the starts, >= log 10.
+    s_eval
+        Times log u to return, strictly increasing, all >= s0, shape (T,).
+    rng
+        Draws the counts.
+    replacement
+        True: samples are drawn independently. False: each is drawn once an epoch, and nothing is
+        left to chance but the order within epochs, which is given up.
+    loss
+        Loss of the margin.
+    window
+        Largest length in s of a window, in (0, 1].
+
+    Returns
+    -------
+    ndarray of shape (T, R, d)
+
+    Raises
+    ------
+    ValueError
+        Bad shapes, values that are not finite, times that do not increase or precede `s0`,
+        `step_size` <= 0, a `window` out of range, a start whose speed overflows, an `rng` that is
+        not a Generator, or times so late that the draws in a window do not fit an integer (beyond
+        log u of about 40; the noise is below rounding by then, `log_time_flow` goes on).
+
+    Notes
+    -----
+    How often each sample is drawn in the window [u, u e^h] is multinomial with N u (e^h - 1) draws:
+    that law is exact. The order of the draws is given up: within a window each sample pulls with
+    its count over the expected count as a constant weight, and the explicit midpoint rule advances
+    dw/ds = η Σ_n m_n e^{s - f(x_nᵀw)} x_n. On the asymptotic solution w = ŵ s + w̃ the midpoint
+    rule is exact; the variance of a window's noise is right to O(h²). The window is shortened where
+    the problem is stiff. Written for Nacson et al. 2019, Stochastic Gradient Descent on Separable
+    Data, at horizons that steps cannot reach; compare `log_time_flow`, the case without noise.
+    """
+    signed = _validate.matrix(signed, "signed")
+    step_size = _validate.positive(step_size, "step_size")
+    w = _validate.matrix(w0, "w0", signed.shape[1]).copy()
+    s = _validate.number(s0, "s0")
+    if s < np.log(10) - 1e-12:
+        raise ValueError(f"s0 is {s:g}; allowed: at least log 10, ten epochs")
+    times = _validate.times(s_eval, "s_eval", minimum=s)
+    rng = _validate.generator(rng, "rng")
+    window = _validate.positive(window, "window")
+    if window > 1:
+        raise ValueError(f"window is {window}; allowed: a number in (0, 1]")
+    n_samples = len(signed)
+    if replacement and np.log(n_samples * np.expm1(window)) + times[-1] > np.log(_LEAP_DRAWS):
+        raise ValueError(
+            f"s_eval ends at {times[-1]:g}, where the draws in a window do not fit an integer; "
+            f"allowed: at most {np.log(_LEAP_DRAWS / (n_samples * np.expm1(window))):.1f}"
+        )
+    for start in w:
+        _check_speed(signed, start, s, loss)
+    uniform, squares = np.full(n_samples, 1 / n_samples), (signed**2).sum(axis=1)
+
+    def pull(s: float, w: FloatArray) -> FloatArray:
+        return np.asarray(step_size * np.exp(s - loss.exponent(w @ signed.T)))
+
+    path = np.empty((len(times), *w.shape))
+    for row, time in enumerate(times):
+        while s < time:
+            here = pull(s, w)
+            stiffness = float((here @ squares).max())
+            h = min(window, _LEAP_STABILITY / stiffness if stiffness > 0 else window, time - s)
+            weight: float | FloatArray = 1.0
+            if replacement:
+                draws = max(1, round(n_samples * np.exp(s) * np.expm1(h)))
+                weight = rng.multinomial(draws, uniform, size=len(w)) * (n_samples / draws)
+            middle = w + 0.5 * h * (weight * here) @ signed
+            w += h * (weight * pull(s + 0.5 * h, middle)) @ signed
+            s = time if h == time - s else s + h
+        path[row] = w
+    return path
 
 
 def log_time_residual_flow(

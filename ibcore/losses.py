@@ -26,6 +26,7 @@ __all__ = [
     "EXPONENTIAL",
     "LOGISTIC",
     "PROBIT",
+    "QUADRATIC_EXPONENTIAL",
     "SIGMOID",
     "Loss",
     "log_cross_entropy",
@@ -189,6 +190,26 @@ PROBIT = Loss(
     tail=None,
 )
 """ℓ(u) = -log Φ(u): smooth, but its tail is Gaussian, not exponential."""
+
+
+def _quadratic_log_value(u: ArrayLike) -> FloatArray:
+    """Return -u for u > 0, else log(1 - u + u²/2)."""
+    u = _float(u)
+    low = np.minimum(u, 0.0)
+    below = 2.0 * np.log(np.hypot(1.0, 1.0 - low)) - math.log(2.0)  # (1 + (1 - u)²)/2
+    return np.where(u > 0, -u, below)
+
+
+QUADRATIC_EXPONENTIAL = Loss(
+    name="quadratic-exponential",
+    log_value=_quadratic_log_value,
+    exponent=lambda u: np.maximum(_float(u), 0.0) - np.log1p(-np.minimum(_float(u), 0.0)),
+    exponent_slope=lambda u: 1.0 / (1.0 - np.minimum(_float(u), 0.0)),
+    smoothness=1.0,
+    tail=(1.0, 1.0),
+)
+"""ℓ(u) = e^{-u} for u > 0, 1 - u + u²/2 below: the exponential loss made globally smooth (β = 1),
+with slopes that are not bounded, so that steps that are too large diverge."""
 
 
 def scaled(loss: Loss, a: float, c: float) -> Loss:

@@ -47,6 +47,7 @@ __all__ = [
     "multiclass_constraints",
     "multiclass_hard_margin",
     "normalized_margin",
+    "residual_covariance",
     "residual_limit",
     "separability_certificate",
     "support_spans",
@@ -814,6 +815,54 @@ def convergence_exponent(signed: ArrayLike, hard: HardMargin) -> float:
     sizes = linalg.svdvals(np.sqrt(hard.dual[hard.support])[:, None] * x[hard.support])
     eigenvalue = float(sizes[sizes > _RANK * sizes[0]].min()) ** 2
     return min(eigenvalue, hard.theta - 1, 1.0)
+
+
+def residual_covariance(signed: ArrayLike, hard: HardMargin) -> FloatArray:
+    """Return Σ, the limit of u Cov(w) after u epochs of SGD with replacement and a fixed step.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    hard
+        Their hard-margin solution.
+
+    Returns
+    -------
+    ndarray of shape (d, d)
+        The solution, on the span of the support, of (M - ½)Σ + Σ(M - ½) = Σ_n α_n² x_n x_nᵀ -
+        ŵŵᵀ/N with M = Σ_n α_n x_n x_nᵀ; 0 orthogonally to it, where SGD has no such law.
+
+    Raises
+    ------
+    ValueError
+        A degenerate support vector, an eigenvalue of M on the span of the support that is not
+        above ½ (the noise of early steps is then forgotten too slowly), or `hard` belongs to other
+        data.
+
+    Notes
+    -----
+    Derived, for Nacson et al. 2019, Stochastic Gradient Descent on Separable Data: √u (w - E w) is
+    asymptotically normal with this covariance, whatever the step size and the minibatch size, for
+    losses with the tail -ℓ' ~ e^{-u}. In s = log u the linearised residual is an
+    Ornstein-Uhlenbeck process with drift -M and noise e^{-s/2} √Q, where Q is the right side: the
+    covariance of one epoch of independent draws.
+    """
+    x = _points(signed, hard)
+    _not_degenerate(hard)
+    basis = _span_basis(x[hard.support])
+    rows = x[hard.support] @ basis
+    pull = hard.dual[hard.support][:, None] * rows
+    drift = pull.T @ rows - 0.5 * np.eye(rows.shape[1])
+    slowest = float(linalg.eigvalsh(drift)[0]) + 0.5
+    if slowest <= 0.5:
+        raise ValueError(
+            f"signed has the eigenvalue {slowest:.3g} of M = Σ α_n x_n x_nᵀ; allowed: eigenvalues "
+            "on the span of the support above 1/2"
+        )
+    mean = pull.sum(axis=0)
+    noise = pull.T @ pull - np.outer(mean, mean) / x.shape[0]
+    return np.asarray(basis @ linalg.solve_continuous_lyapunov(drift, noise) @ basis.T)
 
 
 def iterated_log_ladder(signed: ArrayLike) -> list[HardMargin]:

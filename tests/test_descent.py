@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibcore import descent
@@ -319,3 +320,48 @@ def test_bad_softmax_input_is_named(bad, name):
 def test_bad_log_spacing_is_named(args, name):
     with pytest.raises(ValueError, match=f"^{name} .*allowed"):
         descent.log_spaced(*args)
+
+
+# --- step sizes of stochastic descent ------------------------------------------------------------
+
+
+def test_step_size_bounds_in_closed_form():
+    # Rows e_1 and e_2: γ = 1/√2, σ = R = 1.
+    bounds = descent.step_size_bounds(np.eye(2), 0.25)
+    root = np.sqrt(2)
+    np.testing.assert_allclose(bounds.subset, 4.0)
+    np.testing.assert_allclose(bounds.independent, 4.0)
+    np.testing.assert_allclose(bounds.reshuffled, (1 / root) / (0.5 * (2 + root)))
+    np.testing.assert_allclose(
+        descent.step_size_bounds(np.eye(2), 0.25, batch_size=2).independent, 8 / 2.5
+    )
+
+
+@given(st.integers(0, 1000), st.sampled_from([1, 2, 3, 6]))
+@settings(max_examples=30, deadline=None)
+def test_a_step_at_the_bound_descends_on_average(seed, batch_size):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(6, 3)) * 0.5 + [2.0, 0.0, 0.0]
+    w = rng.normal(size=3)
+    step = 0.999 * descent.step_size_bounds(x, 0.25, batch_size=batch_size).subset
+    slopes = LOGISTIC.slope(x @ w)
+    after = [
+        LOGISTIC.value(x @ (w + step * slopes[list(b)] @ x[list(b)])).sum()
+        for b in itertools.combinations(range(6), batch_size)
+    ]
+    assert np.mean(after) < LOGISTIC.value(x @ w).sum()
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        ({"signed": [[1.0], [-1.0]]}, "signed"),
+        ({"smoothness": 0.0}, "smoothness"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 3}, "batch_size"),
+    ],
+)
+def test_bad_step_size_bounds_are_named(bad, name):
+    good = {"signed": np.eye(2), "smoothness": 0.25}
+    with pytest.raises(ValueError, match=f"^{name} .*allowed"):
+        descent.step_size_bounds(**(good | bad))

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from ibcore import flow
-from ibcore.descent import gradient_descent, log_spaced, softmax_gradient_descent
+from ibcore.descent import (
+    gradient_descent,
+    log_spaced,
+    softmax_gradient_descent,
+    stochastic_gradient_descent,
+)
 from ibcore.losses import EXPONENTIAL, LOGISTIC, PROBIT, SIGMOID, polynomial
 from ibcore.margins import (
     NotSeparableError,
@@ -19,6 +24,7 @@ from ibcore.margins import (
     hard_margin,
     iterated_log_ladder,
     multiclass_constraints,
+    residual_covariance,
     residual_limit,
 )
 
@@ -483,3 +489,88 @@ EULER = {"velocity": lambda s, w: w, "w0": [1.0], "s0": 0.0, "s_eval": [1.0], "s
 def test_bad_input_is_named(function, good, bad, name):
     with np.errstate(over="ignore"), pytest.raises(ValueError, match=f"^{name} .*allowed"):
         getattr(flow, function)(**(good | bad))
+
+
+# --- stochastic leaps ---------------------------------------------------------------------------
+
+LEAP_X = 0.5 * np.array(
+    [[1, 0.5], [1, -3], [2, 1], [2, -2], [2.5, 1.5], [3, -1], [2.2, 0], [2, -4]]
+)
+
+
+def test_leap_without_noise_is_the_flow():
+    s = np.log([30.0, 1e3, 1e6, 1e12])
+    start = 3.5 * hard_margin(LEAP_X).w
+    leap = flow.stochastic_leap(
+        LEAP_X, 0.5, start[None], np.log(20), s, np.random.default_rng(0), replacement=False,
+        window=0.01,
+    )  # fmt: skip
+    expected = flow.log_time_flow(LEAP_X, 0.5, start, np.log(20), s, loss=LOGISTIC).weights
+    np.testing.assert_allclose(leap[:, 0], expected, atol=1e-5)
+
+
+def test_leap_keeps_the_asymptotic_solution():
+    hard = hard_margin(LEAP_X[:2])
+    limit = residual_limit(LEAP_X[:2], hard, 0.5, np.zeros(2))
+    s = np.array([30.0, 300.0, 3000.0])
+    leap = flow.stochastic_leap(
+        LEAP_X[:2], 0.5, (limit + 20 * hard.w)[None], 20.0, s, np.random.default_rng(0),
+        replacement=False, loss=EXPONENTIAL,
+    )  # fmt: skip
+    np.testing.assert_allclose(leap[:, 0] - s[:, None] * hard.w, np.tile(limit, (3, 1)), atol=1e-8)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_leap_agrees_with_steps(batch_size):
+    rng, per_epoch = np.random.default_rng(batch_size), 8 // batch_size
+    at = np.array([50, 200]) * per_epoch
+    path = stochastic_gradient_descent(
+        LEAP_X, 0.5, at, rng, batch_size=batch_size, replacement=True, runs=1500
+    ).weights
+    leap = flow.stochastic_leap(LEAP_X, 0.5, path[0], np.log(50), [np.log(200)], rng)[0]
+    # standard error of a mean .003, of a trace 4 %; the rest is log(50)/50² and the like
+    np.testing.assert_allclose(leap.mean(axis=0), path[1].mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(np.trace(np.cov(leap.T)), np.trace(np.cov(path[1].T)), rtol=0.2)
+
+
+def test_leap_has_the_covariance_of_the_central_limit():
+    hard = hard_margin(LEAP_X)
+    limit = residual_limit(LEAP_X, hard, 0.5, np.zeros(2))
+    s0, s = np.log(1e8), np.log(1e11)
+    start = np.tile(limit + s0 * hard.w, (4000, 1))
+    leap = flow.stochastic_leap(LEAP_X, 0.5, start, s0, [s], np.random.default_rng(0))[0]
+    whitened = np.linalg.solve(residual_covariance(LEAP_X, hard), np.cov(leap.T) * 1e11)
+    np.testing.assert_allclose(np.linalg.eigvals(whitened), 1, atol=0.1)  # 4.5 standard errors
+
+
+def test_leap_returns_its_start_and_depends_on_its_generator_only():
+    start = np.array([[9.0, 0.0], [8.0, 1.0]])
+    s = [np.log(50), np.log(60)]
+    one, two = (
+        flow.stochastic_leap(LEAP_X, 0.5, start, np.log(50), s, np.random.default_rng(1))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one[0], start)
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        ({"signed": [[np.nan, 0.0]]}, "signed"),
+        ({"step_size": 0.0}, "step_size"),
+        ({"w0": [9.0, 0.0]}, "w0"),
+        ({"w0": [[-900.0, 0.0]], "loss": EXPONENTIAL}, "w0"),
+        ({"s0": 1.0}, "s0"),
+        ({"s_eval": [3.0]}, "s_eval"),
+        ({"s_eval": [60.0]}, "s_eval"),
+        ({"rng": 0}, "rng"),
+        ({"window": 0.0}, "window"),
+        ({"window": 2.0}, "window"),
+    ],
+)
+def test_bad_leap_is_named(bad, name):
+    good = {"signed": LEAP_X, "step_size": 0.5, "w0": [[9.0, 0.0]], "s0": 4.0, "s_eval": [5.0],
+            "rng": np.random.default_rng(0)}  # fmt: skip
+    with pytest.raises(ValueError, match=f"^{name} .*"):
+        flow.stochastic_leap(**(good | bad))

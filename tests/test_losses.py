@@ -1,5 +1,7 @@
 """Losses against multiple-precision references and their own definitions."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from ibcore.losses import (
     EXPONENTIAL,
     LOGISTIC,
     PROBIT,
+    QUADRATIC_EXPONENTIAL,
     SIGMOID,
     log_cross_entropy,
     poly_exponential,
@@ -197,3 +200,23 @@ def test_cross_entropy_does_not_underflow():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- the exponential loss made smooth -----------------------------------------------------------
+
+
+@given(st.floats(-1e6, 600))
+def test_quadratic_exponential_is_what_it_says(u):
+    loss = QUADRATIC_EXPONENTIAL
+    value = math.exp(-u) if u > 0 else 1 - u + u * u / 2
+    slope = math.exp(-u) if u > 0 else 1 - u
+    np.testing.assert_allclose(loss.value(u), value, rtol=1e-9)
+    np.testing.assert_allclose(loss.slope(u), slope, rtol=1e-9)
+    curvature = 1.0 if u <= 0 else slope  # ℓ'' = f' e^{-f} never exceeds β
+    np.testing.assert_allclose(loss.exponent_slope(u) * loss.slope(u), curvature, rtol=1e-9)
+    assert loss.exponent_slope(u) * loss.slope(u) <= loss.smoothness * (1 + 1e-9)
+
+
+def test_quadratic_exponential_keeps_its_tail_where_it_underflows():
+    assert QUADRATIC_EXPONENTIAL.log_value(1e4) == -1e4
+    assert QUADRATIC_EXPONENTIAL.exponent(1e4) == 1e4

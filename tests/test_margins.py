@@ -26,6 +26,7 @@ from ibcore.margins import (
     multiclass_constraints,
     multiclass_hard_margin,
     normalized_margin,
+    residual_covariance,
     residual_limit,
     separability_certificate,
     support_spans,
@@ -519,3 +520,47 @@ X = [[1.0, 1.0], [1.0, -1.0]]
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- the noise that stochastic descent leaves ----------------------------------------------------
+
+
+def test_residual_covariance_in_closed_form():
+    # ŵ = e_1, α = (6/7, 1/7), M = diag(1, 3/2): the equation decouples entry by entry.
+    x = np.array([[1.0, 0.5], [1.0, -3.0], [2.0, 1.0]])
+    alpha = np.array([6 / 7, 1 / 7])
+    noise = (x[:2].T * alpha**2) @ x[:2] - np.outer([1, 0], [1, 0]) / 3
+    expected = noise / np.array([[1.0, 1.5], [1.5, 2.0]])
+    np.testing.assert_allclose(residual_covariance(x, hard_margin(x)), expected, atol=1e-14)
+
+
+@given(seeds)
+@settings(max_examples=30)
+def test_residual_covariance_solves_its_equation_on_the_span(seed):
+    x = datasets.non_spanning_separable(np.random.default_rng(seed), 8, 4, 2).signed
+    hard = hard_margin(x)
+    m = (x.T * hard.dual) @ x
+    if np.sort(np.linalg.eigvalsh(m))[-2] <= 0.5:
+        with pytest.raises(ValueError, match=r"^signed has the eigenvalue .* above 1/2"):
+            residual_covariance(x, hard)
+        return
+    sigma = residual_covariance(x, hard)
+    noise = (x.T * hard.dual**2) @ x - np.outer(hard.w, hard.w) / len(x)
+    np.testing.assert_allclose(
+        m @ sigma + sigma @ m - sigma, noise, atol=1e-9 * np.abs(noise).max()
+    )
+    outside = np.linalg.svd(x[hard.support])[2][2:]
+    np.testing.assert_allclose(outside @ sigma, 0, atol=1e-9 * np.abs(sigma).max())
+    assert np.linalg.eigvalsh(sigma).min() > -1e-9 * np.abs(sigma).max()
+
+
+def test_residual_covariance_follows_the_units():
+    # x → c x: ŵ → ŵ/c, and so does w, hence Σ → Σ/c².
+    x = np.array([[1.0, 0.5], [1.0, -3.0], [2.0, 1.0]])
+    one, three = (residual_covariance(c * x, hard_margin(c * x)) for c in (1.0, 3.0))
+    np.testing.assert_allclose(9 * three, one, rtol=1e-12)
+
+
+def test_residual_covariance_of_other_data_is_refused():
+    with pytest.raises(ValueError, match=r"^hard has 2 duals"):
+        residual_covariance([[1.0]], hard_margin(X))
