@@ -775,12 +775,15 @@ def _resolution(comparison: Mapping[str, Any]) -> float:
 
 
 def _round(value: float, resolution: float) -> str:
+    """A value down to what is worth printing, zeros included: 1.0000 says more than 1."""
     if resolution == 0.0 or value == 0.0:
         return number(value)
     if abs(value) < resolution:
         return f"< {number(resolution)}"
-    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(resolution)) + 1
-    return number(value, min(digits, 12))
+    decimals = -math.floor(math.log10(resolution))
+    if 0 <= decimals <= 10 and 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{decimals}f}"
+    return number(value, min(math.floor(math.log10(abs(value))) + decimals + 1, 12))
 
 
 def _span(values: Sequence[Any], show: Callable[[Any], str]) -> str:
@@ -803,9 +806,13 @@ def _shown(comparison: Mapping[str, Any]) -> str:
 
 def _predicted(comparison: Mapping[str, Any]) -> str:
     resolution = _resolution(comparison)
-    return _span(
-        comparison["predicted"], lambda v: _round(v, resolution) if _real(v) else number(v)
-    )
+
+    def show(value: Any) -> str:
+        if not _real(value) or (value.is_integer() and abs(value) < 1e6):
+            return number(value) if not _real(value) else f"{value:.0f}"
+        return _round(value, resolution)
+
+    return _span(comparison["predicted"], show)
 
 
 def _real(value: Any) -> bool:

@@ -3,12 +3,15 @@
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
-from ibbook.book import Book
+
+if TYPE_CHECKING:
+    from ibbook.book import Book
 
 mpl.use("Agg", force=True)
 settings.register_profile(
@@ -18,7 +21,7 @@ settings.load_profile("book")
 
 ROOT = Path(__file__).resolve().parents[1]
 
-MakeBook = Callable[[Path, Mapping[str, str]], Book]
+MakeBook = Callable[[Path, Mapping[str, str]], "Book"]
 
 FRONT = """---
 jupytext:
@@ -45,6 +48,8 @@ def make_book() -> MakeBook:
 
     The copy has a module more, `ibcore.measured`, for chapters whose numbers should move.
     """
+    # Here, so that tests of the mathematics do not wait for the builder to be imported.
+    from ibbook.book import Book
 
     def make(root: Path, chapters: Mapping[str, str]) -> Book:
         config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))

@@ -18,6 +18,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
 from ibbook import ledger
 from ibbook.book import Book
 from ibbook.execute import ChapterError, execute_book

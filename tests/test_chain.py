@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from ibbook import chain
 from ibbook.records import Record
 from ibbook.statements import PREMISES, PROVENANCE, RESULTS, Statement
-
 from ibcore.claims import Claim, not_checked
 
 CHAPTER, OTHER = "book/part/tiny2020-chapter", "book/part/other2021-chapter"
@@ -181,6 +181,14 @@ RECORD_MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda data: data["comparisons"][0]["controls"][0].update(instances=0),
         f"{THEOREM.id}: 'a number': the control 'twice as large' does not bite",
     ),
+    "a number out of tolerance": (
+        lambda data: data["comparisons"][0].update(error=0.5),
+        f"{THEOREM.id}: 'a number' does not hold, though the claim says 'corroborated'",
+    ),
+    "contradicted without a reason": (
+        lambda data: data.update(status="contradicted", because=""),
+        f"{THEOREM.id}: contradicted, without a reason",
+    ),
     "no reason": (
         lambda data: data.update(status="not checked", because=""),
         f"{THEOREM.id}: not checked, without a reason",
@@ -194,6 +202,15 @@ def test_a_mistake_in_a_record_is_named(mistake: str) -> None:
     statements, records = sound()
     plant(records[0].data)
     assert chain.problems(statements, records) == [expected]
+
+
+def test_a_contradicted_result_is_an_honest_red_row() -> None:
+    claim = Claim(THEOREM.id, grade="exact instance", contradicted="the constant is 2, not 1")
+    claim.equal("the constant", measured=[2.0], predicted=[1.0], rtol=1e-3)
+    claim.control("the right constant", predicted=[2.0])
+    statements, records = sound()
+    records[0] = Record(CHAPTER, claim.report().record, {})
+    assert chain.problems(statements, records) == []
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

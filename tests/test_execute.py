@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
+
 from ibbook import execute
 from ibbook.book import Book
 from ibbook.execute import ChapterError, execute_book, fingerprint, run_notebook, versions

@@ -12,10 +12,10 @@ import jsonschema
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+
 from ibbook import ledger
 from ibbook.records import Record, claims_in
 from ibbook.statements import Statement
-
 from ibcore.claims import Claim, Report, not_checked
 
 CHAPTER = "book/part/tiny2020-chapter"

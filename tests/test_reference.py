@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ibbook import __main__ as command
 from ibbook import reference
 from ibbook.book import Book

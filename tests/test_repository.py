@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from ibbook import repository
 from ibbook.repository import Repository, find, launch_buttons, parse
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
+
 from ibbook.statements import PREMISES, PROVENANCE, RESULTS, Statement, collect, proof_nodes, uses
 
 

@@ -93,12 +93,17 @@ def _record_problems(record: Record) -> Iterator[str]:
         if not record.data.get("because"):
             yield f"{record.id}: not checked, without a reason"
         return
+    contradicted = record.data["status"] == "contradicted"
+    if contradicted and not record.data.get("because"):
+        yield f"{record.id}: contradicted, without a reason"
     if not record.data["comparisons"]:
         yield f"{record.id}: nothing was compared"
     for comparison in record.data["comparisons"]:
         quantity = f"{record.id}: {comparison['quantity']!r}"
         if comparison["instances"] < 1:
             yield f"{quantity} has zero instances"
+        if not contradicted and comparison["error"] > comparison["tolerance"]:
+            yield f"{quantity} does not hold, though the claim says {record.data['status']!r}"
         if not comparison["controls"]:
             yield f"{quantity} has no control"
         for control in comparison["controls"]:

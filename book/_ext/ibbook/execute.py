@@ -200,6 +200,8 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path, bar: Any = None)
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        # ipykernel warns of an unencrypted port on localhost at every start.
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: bar and bar.update(),
     )

@@ -18,8 +18,8 @@ import igraph
 
 from ibbook.statements import Statement
 
-NODE_WIDTH, NODE_HEIGHT = 158, 62
-GAP_X, GAP_Y = 22, 46
+NODE_WIDTH, NODE_HEIGHT = 134, 74
+GAP_X, GAP_Y = 14, 42
 MARGIN, HEADING = 16, 34
 
 Link = Callable[[str, str], str]
@@ -111,8 +111,10 @@ def as_svg(
         for label, (x, y) in panel.centres.items()
     }
     parts = [
-        f'<svg class="ib-map" viewBox="0 0 {width:.0f} {y:.0f}" width="{width:.0f}" '
-        f'height="{y:.0f}" role="img" aria-labelledby="ib-map-title" '
+        # It shrinks with the page down to the size at which its words can still be read.
+        f'<svg class="ib-map" viewBox="0 0 {width:.0f} {y:.0f}" '
+        f'style="min-width: {0.8 * width:.0f}px; max-width: {width:.0f}px" '
+        'role="img" aria-labelledby="ib-map-title" '
         'xmlns="http://www.w3.org/2000/svg">',
         '<title id="ib-map-title">Which statement leans on which; the list below says the same '
         "in words</title>",
@@ -159,10 +161,10 @@ def _node(statement: Statement, centre: Point, status: str, link: Link) -> str:
     kind = status.replace(" ", "-") if statement.is_result else "premise"
     radius = 6 if statement.is_result else NODE_HEIGHT / 2
     head = f"{statement.kind.capitalize()} {statement.number}".strip()
-    lines = textwrap.wrap(statement.content, 26, max_lines=2, placeholder=" …")
+    lines = textwrap.wrap(statement.content, 20, max_lines=3, placeholder=" …")
     texts = [f'<text class="ib-node-name" x="{centre[0]:.1f}" y="{y + 19:.1f}">{head}</text>']
     texts += [
-        f'<text x="{centre[0]:.1f}" y="{y + 36 + 14 * i:.1f}">{html.escape(line)}</text>'
+        f'<text x="{centre[0]:.1f}" y="{y + 35 + 14 * i:.1f}">{html.escape(line)}</text>'
         for i, line in enumerate(lines)
     ]
     label = html.escape(f"{statement.name}: {statement.content}. {status or 'premise'}")

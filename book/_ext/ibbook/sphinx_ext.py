@@ -22,7 +22,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import chain, ledger, repository, results_map
+from ibbook import benchmarks, chain, ledger, repository, results_map
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -34,12 +34,29 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}`` and ``{results-map}``: where the computed page goes."""
+    """``{ledger}`` and ``{results-map}``: where the computed page goes.
+
+    A map may be given a part, the folder of its chapters: it then shows that part alone, as a
+    picture; the words are on the page of the whole map.
+    """
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Leave a placeholder and remember the page."""
-        _score_pages(self.env).setdefault(self.name, self.env.docname)
-        return [score("", kind=self.name)]
+        part = self.arguments[0] if self.arguments else ""
+        _score_pages(self.env).setdefault(f"{self.name} {part}".strip(), self.env.docname)
+        return [score("", kind=self.name, part=part)]
+
+
+class BenchmarksDirective(SphinxDirective):
+    """``{benchmarks}``: the committed record of the benchmarks as tables."""
+
+    def run(self) -> list[nodes.Node]:
+        """Render the record; the page depends on its file."""
+        path = Path(self.env.srcdir) / benchmarks.RECORD
+        self.env.note_dependency(str(path))
+        return [nodes.raw("", benchmarks.as_html(benchmarks.load(path)), format="html")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -47,6 +64,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("uses", UsesRole())
     for name in ("ledger", "results-map"):
         app.add_directive(name, ScoreDirective)
+    app.add_directive("benchmarks", BenchmarksDirective)
     app.add_node(score, html=(_skip, _skip))
     app.add_node(uses, html=(_skip, _skip))
     app.connect("config-inited", _configure)
@@ -184,9 +202,8 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         if line:
             node.append(nodes.raw("", line, format="html"))
     for placeholder in list(doctree.findall(score)):
-        placeholder.replace_self(
-            nodes.raw("", _score(app, placeholder["kind"], docname), format="html")
-        )
+        text = _score(app, placeholder, docname)
+        placeholder.replace_self(nodes.raw("", text, format="html"))
 
 
 def _address(app: Sphinx, docname: str, target: str, anchor: str) -> str:
@@ -229,22 +246,28 @@ def _status_line(app: Sphinx, docname: str, statement: Statement) -> str:
     return ledger.statement_html(statement, record, used_by, _address(app, docname, page, ""))
 
 
-def _score(app: Sphinx, kind: str, docname: str) -> str:
+def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     def link(target: str, anchor: str) -> str:
         return _address(app, docname, target, anchor)
 
     found: dict[str, Any] = app.ib_ledger  # type: ignore[attr-defined]
-    if kind == "ledger":
+    if placeholder["kind"] == "ledger":
         return ledger.as_html(found, link)
-    book = _book(app)
-    statements = _ordered(app, book)
+    part = placeholder["part"]
+    statements = [
+        s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
+    ]
     status = {row["id"]: row["status"] for row in found["claims"]}
     titles = {name: app.env.titles[name].astext() for name in app.env.titles}
     arguments = (statements, status, titles, link)
-    return (
+    picture = (
         '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
         f"{results_map.as_svg(*arguments)}</div>"
-        f'<details class="ib-map-twin" open><summary>The map in words</summary>'
+    )
+    if part:
+        return picture
+    return (
+        f'{picture}<details class="ib-map-twin" open><summary>The map in words</summary>'
         f"{results_map.as_list(*arguments)}</details>"
     )
 

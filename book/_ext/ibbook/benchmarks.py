@@ -1,0 +1,74 @@
+"""The page of benchmarks: the committed record of `make bench` as tables."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ibcore.claims import number
+
+#: Where `benchmarks/run.py` writes its record, from the root of the book.
+RECORD = Path("benchmarks") / "record.json"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a record.
+
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    """
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def as_html(record: Mapping[str, Any]) -> str:
+    """A record as tables, one a comparison, with the machine and the versions below.
+
+    Parameters
+    ----------
+    record : mapping
+        As `benchmarks/run.py` writes it.
+    """
+    machine, versions = record["machine"], record["versions"]
+    made = ", ".join(f"{name} {version}" for name, version in versions.items())
+    tables = "\n".join(_table(comparison) for comparison in record["comparisons"])
+    return (
+        f'{tables}<p class="ib-small">Recorded on {html.escape(record["date"])}, '
+        f"{html.escape(machine['cpu'])}, {machine['cores']} cores; {html.escape(made)}.</p>"
+    )
+
+
+def _table(comparison: Mapping[str, Any]) -> str:
+    methods = comparison["methods"]
+    accuracy = [key for key in next(iter(methods.values())) if key not in _TIMES]
+    heads = ("method", "median seconds", "times the first", *map(_words, accuracy))
+    head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in heads)
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{number(m["median_s"])}</td>'
+        f"<td>{number(m['times_slower'])}</td>"
+        + "".join(f"<td>{_shown(m[key])}</td>" for key in accuracy)
+        + "</tr>"
+        for name, m in methods.items()
+    )
+    return (
+        f'<div class="ib-scroll" tabindex="0" role="region" '
+        f'aria-label="{html.escape(comparison["task"])}"><table class="ib-table">'
+        f"<caption>{html.escape(comparison['task'])}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+_TIMES = ("seconds", "median_s", "times_slower")
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else number(value, 2)
