@@ -286,10 +286,17 @@ def repository_address(chapter: Chapter) -> Iterator[str]:
             yield f"{place}: launch buttons are made by the builder"
 
 
+def standard_tex(chapter: Chapter) -> Iterator[str]:
+    """JupyterLab, Colab and the downloads know no macros of ours: they would print them in red."""
+    for found in re.finditer(r"\\(R|T|loss|norm|argmin|newcommand|def)(?![A-Za-z])", chapter.prose):
+        yield f"{found[0]}: a private macro; write it out"
+
+
 Rule = Callable[[Chapter], Iterator[str]]
 RULES: list[Rule] = [
     front_matter, title, sections, statements, plain_python, cell_length, figures, seeds, imports,
     hidden_assertions, tags, files, claims_in_sight, citations, repository_address,
+    standard_tex,
 ]  # fmt: skip
 
 
@@ -466,6 +473,7 @@ VIOLATIONS: list[tuple[Rule, str, str, str]] = [
     (citations, "As {cite:t}`someone2020` say, and others {cite}`someone2020, other2021`.", "",
      "no citation"),
     (repository_address, "# A title", "# A title\n\nOn https://mybinder.org/v2/gh/a/b", "mybinder"),
+    (standard_tex, "# A title", "# A title\n\n$\\loss(w)$", "a private macro"),
 ]  # fmt: skip
 
 

@@ -15,12 +15,16 @@ from graphlib import TopologicalSorter
 from itertools import groupby, pairwise
 
 import igraph
+import numpy as np
+from scipy.optimize import isotonic_regression
 
 from ibbook.statements import Statement
 
 NODE_WIDTH, NODE_HEIGHT = 134, 74
 GAP_X, GAP_Y = 14, 42
 MARGIN, HEADING = 16, 34
+#: Room for an arrow that passes through a layer, and rounds of placing.
+VIRTUAL_WIDTH, SWEEPS = 12, 24
 
 Link = Callable[[str, str], str]
 Point = tuple[float, float]
@@ -47,6 +51,40 @@ def _depths(statements: Sequence[Statement]) -> dict[str, int]:
     return depth
 
 
+def _columns(
+    layers: Sequence[int], widths: Sequence[float], edges: Sequence[tuple[int, int]]
+) -> list[float]:
+    """Centres across the page: few crossings, near their neighbours, nothing overlapping.
+
+    igraph's Sugiyama method settles the order within each layer, as if all vertices were equally
+    wide. The places then follow by sweeps: each layer moves towards its neighbours as far as the
+    order and the widths allow, which is an isotonic regression.
+    """
+    graph = igraph.Graph(n=len(layers), edges=edges, directed=True)
+    order = np.array([x for x, _ in graph.layout_sugiyama(layers=list(layers), maxiter=500).coords])
+    rows = [np.flatnonzero(np.equal(layers, k)) for k in range(max(layers) + 1)]
+    rows = [row[np.argsort(order[row], kind="stable")] for row in rows]
+    offsets = [_offsets(np.take(widths, row)) for row in rows]
+    place = np.empty(len(layers))
+    for row, offset in zip(rows, offsets, strict=True):
+        place[row] = offset
+    for sweep in range(SWEEPS):
+        step = 1 if sweep % 2 == 0 else -1
+        for row, offset in list(zip(rows, offsets, strict=True))[::step]:
+            wanted = [
+                np.mean(place[near]) if (near := graph.neighbors(i)) else place[i] for i in row
+            ]
+            place[row] = isotonic_regression(np.array(wanted) - offset).x + offset
+    left = min(place - np.array(widths) / 2)
+    return [float(x - left) for x in place]
+
+
+def _offsets(widths: np.ndarray) -> np.ndarray:
+    """Centres of boxes of these widths set side by side with a gap."""
+    ends = np.cumsum(widths + GAP_X)
+    return np.asarray(ends - widths / 2)
+
+
 def _panel(statements: Sequence[Statement]) -> Panel:
     """Lay out the statements of one chapter, premises at the top.
 
@@ -65,12 +103,11 @@ def _panel(statements: Sequence[Statement]) -> Panel:
                 layers += between
                 routes.append((used, s.id, [index[used], *virtual, index[s.id]]))
     edges = [pair for _, _, path in routes for pair in pairwise(path)]
-    graph = igraph.Graph(n=len(layers), edges=edges, directed=True)
-    layout = graph.layout_sugiyama(
-        layers=layers, hgap=NODE_WIDTH + GAP_X, vgap=NODE_HEIGHT + GAP_Y, maxiter=500
-    )
-    left = min(x for x, _ in layout.coords)
-    points = [(x - left + NODE_WIDTH / 2, y + NODE_HEIGHT / 2) for x, y in layout.coords]
+    widths: list[float] = [NODE_WIDTH] * len(statements)
+    widths += [VIRTUAL_WIDTH] * (len(layers) - len(statements))
+    across = _columns(layers, widths, edges)
+    down = NODE_HEIGHT + GAP_Y
+    points = [(x, NODE_HEIGHT / 2 + down * k) for x, k in zip(across, layers, strict=True)]
     return Panel(
         statements[0].docname,
         {s.id: points[i] for s, i in zip(statements, index.values(), strict=True)},
