@@ -547,7 +547,7 @@ def deep_linear_flow(
 
     Notes
     -----
-    A network with one output and balanced layers (W_lᵀW_l = W_{l+1}W_{l+1}ᵀ, which the flow keeps)
+    A network with one output and balanced layers (W_lW_lᵀ = W_{l+1}ᵀW_{l+1}, which the flow keeps)
     has the predictor w with dw/dt = A(w) Σ e^{-f(x_nᵀw)} x_n, where
     A(w) = ‖w‖^{2-2/L} (I + (L-1) w wᵀ/‖w‖²) (Arora et al. 2018, Theorem 1, with one output).
     A reads the norm in w only, so the flow cannot be cut down to the span of the samples.
