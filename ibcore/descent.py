@@ -217,15 +217,18 @@ def normalized_gradient_descent(
         raise ValueError(f"by is {by!r}; allowed: 'loss' or 'gradient'")
     done = 0
 
+    plain = loss is EXPONENTIAL  # where -ℓ' = ℓ: the most frequent case, at half the cost
+
     def step() -> None:
         nonlocal done
         done += 1
-        margins = signed @ w
-        log_slopes = -loss.exponent(margins)
+        margins = signed.dot(w)
+        log_slopes = -margins if plain else -loss.exponent(margins)
         top = log_slopes.max()  # the ratio does not change when both parts are divided by e^top
-        pull = np.exp(log_slopes - top).dot(signed)
+        weights = np.exp(log_slopes - top)
+        pull = weights.dot(signed)
         if by == "loss":
-            pull /= np.exp(loss.log_value(margins) - top).sum()
+            pull /= (weights if plain else np.exp(loss.log_value(margins) - top)).sum()
         else:
             pull /= np.sqrt(pull.dot(pull))
         np.add(w, step_size * done**-decay * pull, out=w)

@@ -10,14 +10,14 @@ with the time scale of the solution. The unit of time is one update of gradient 
 step size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that
 the two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
 
-Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8); the method is this book's, and so
-is its stochastic twin, `stochastic_leap`.
+Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8), Nacson et al. 2019 (linear
+networks, heavy tails); the method is this book's, and so is its stochastic twin, `stochastic_leap`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +30,21 @@ from ibcore._validate import FloatArray
 from ibcore.descent import class_weights, gradient_descent
 from ibcore.losses import EXPONENTIAL, LOGISTIC, Loss, log_cross_entropy
 from ibcore.margins import HardMargin, NotSeparableError, separability_certificate
+from ibcore.models import deep_linear_gradients, deep_linear_layers, end_to_end
 
 __all__ = [
     "Flow",
     "FlowError",
     "ResidualFlow",
+    "deep_linear_flow",
     "descend_then_flow",
+    "layered_flow",
     "log_time_euler",
     "log_time_flow",
     "log_time_residual_flow",
     "log_time_softmax_flow",
     "log_total_loss",
+    "polynomial_tail_flow",
     "stochastic_leap",
 ]
 
@@ -600,11 +604,256 @@ def log_time_euler(
     return result
 
 
+def deep_linear_flow(
+    signed: ArrayLike,
+    depth: int,
+    w0: ArrayLike,
+    s0: float,
+    s_eval: ArrayLike,
+    *,
+    loss: Loss = EXPONENTIAL,
+    rtol: float = 1e-11,
+) -> Flow:
+    """Follow the predictor of a balanced deep linear network in s = log t.
+
+    Parameters
+    ----------
+    signed
+        Samples with the labels folded in, shape (N, d).
+    depth
+        Number of layers L >= 1.
+    w0
+        End-to-end predictor at the start, shape (d,), not zero.
+    s0
+        log t of the start; the unit of time is one update with step size 1.
+    s_eval
+        Times log t to return, strictly increasing, all >= s0, shape (T,).
+    loss
+        Loss of the margin.
+    rtol
+        Relative and absolute tolerance of one step of the solver.
+
+    Returns
+    -------
+    Flow
+        End-to-end predictors, `weights` of shape (T, d).
+
+    Raises
+    ------
+    ValueError
+        Bad shapes, values that are not finite, `depth` < 1, a start at zero or one whose speed
+        overflows, times that do not increase or precede `s0`, or `rtol` <= 0.
+    NotSeparableError
+        No vector separates the samples.
+    FlowError
+        The solver gives up.
+
+    Notes
+    -----
+    A network with one output and balanced layers (W_lW_lᵀ = W_{l+1}ᵀW_{l+1}, which the flow keeps)
+    has the predictor w with dw/dt = A(w) Σ e^{-f(x_nᵀw)} x_n, where
+    A(w) = ‖w‖^{2-2/L} (I + (L-1) w wᵀ/‖w‖²) (Arora et al. 2018, Theorem 1, with one output).
+    A reads the norm in w only, so the flow cannot be cut down to the span of the samples.
+    """
+    signed = _validate.matrix(signed, "signed")
+    depth = _validate.integer(depth, "depth", 1)
+    w = _nonzero(w0, "w0", signed.shape[1])
+    s = _validate.number(s0, "s0")
+    times = _validate.times(s_eval, "s_eval", minimum=s)
+    rtol = _validate.positive(rtol, "rtol")
+    _check_speed(signed, w, s, loss)
+
+    def pulls(s: float, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        margins = signed @ w
+        pull = np.exp(s - loss.exponent(margins))
+        return pull @ signed, -(signed.T * (pull * loss.exponent_slope(margins))) @ signed
+
+    path = _solve(*_preconditioned(pulls, depth), w, s, times, rtol)
+    _check_pull(signed, path[-1], loss)
+    return Flow(times, path, log_total_loss(signed, path, loss))
+
+
+def polynomial_tail_flow(
+    signed: ArrayLike,
+    p: float,
+    v0: ArrayLike,
+    s_eval: ArrayLike,
+    *,
+    depth: int = 1,
+    rtol: float = 1e-12,
+) -> FloatArray:
+    """Follow gradient flow under the polynomial tail -ℓ'(u) = u^{-(p+1)}, scaled by its growth.
+
+    Parameters
+    ----------
+    signed
+        Samples with the labels folded in, shape (N, d).
+    p
+        p > 0 of the tail, ℓ(u) = u^{-p}/p.
+    v0
+        Scaled predictor at the start, with v0·x_n > 0 for all n, shape (d,).
+    s_eval
+        Times s = log t to return, counted from the start, strictly increasing, all >= 0,
+        shape (T,).
+    depth
+        Number of layers L >= 1 of a balanced deep linear network, as in `deep_linear_flow`.
+    rtol
+        Relative and absolute tolerance of one step of the solver.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, d)
+        v = t^{-q} w with q = 1/(p + 2/L).
+
+    Raises
+    ------
+    ValueError
+        Bad shapes, values that are not finite, `p` or `rtol` <= 0, `depth` < 1, a start that does
+        not separate the samples, or times that do not increase or are negative.
+    FlowError
+        The solver gives up.
+
+    Notes
+    -----
+    In s = log t the scaled flow is autonomous, dv/ds = -q v + A(v) Σ (x_nᵀv)^{-p-1} x_n: its limit
+    is a fixed point, of the direction of `margins.heavy_tail_limit`. Derived for the book's chapter
+    on Nacson et al. 2019, Convergence of Gradient Descent on Separable Data.
+    """
+    signed = _validate.matrix(signed, "signed")
+    p = _validate.positive(p, "p")
+    v = _nonzero(v0, "v0", signed.shape[1])
+    times = _validate.times(s_eval, "s_eval", minimum=0)
+    depth = _validate.integer(depth, "depth", 1)
+    rtol = _validate.positive(rtol, "rtol")
+    if (signed @ v).min() <= 0:
+        raise ValueError("v0 does not separate signed; allowed: v0·x_n > 0 for all n")
+    growth = 1 / (p + 2 / depth)
+
+    def pulls(s: float, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+        margins = signed @ v
+        slope = margins ** (-p - 1)
+        return slope @ signed, -(signed.T * ((p + 1) * slope / margins)) @ signed
+
+    push, change = _preconditioned(pulls, depth)
+    identity = growth * np.eye(len(v))
+    return _solve(
+        lambda s, v: push(s, v) - growth * v,
+        lambda s, v: change(s, v) - identity,
+        v,
+        0.0,
+        times,
+        rtol,
+    )
+
+
+def layered_flow(
+    layers: Sequence[ArrayLike],
+    signed: ArrayLike,
+    s0: float,
+    s_eval: ArrayLike,
+    *,
+    loss: Loss = EXPONENTIAL,
+    rtol: float = 1e-10,
+) -> list[FloatArray]:
+    """Follow gradient flow on every layer of a linear network in s = log t, balanced or not.
+
+    Parameters
+    ----------
+    layers
+        W_1, ..., W_L with shapes (h_1, d), (h_2, h_1), ..., (1, h_{L-1}); the predictor of a sample
+        x is W_L ... W_1 x.
+    signed
+        Samples with the labels folded in, shape (N, d).
+    s0
+        log t of the start; the unit of time is one update with step size 1.
+    s_eval
+        Times log t to return, strictly increasing, all >= s0, shape (T,).
+    loss
+        Loss of the margin.
+    rtol
+        Relative and absolute tolerance of one step of the solver.
+
+    Returns
+    -------
+    list of ndarray of float64
+        The layers over time, shapes (T, h_1, d), ..., (T, 1, h_{L-1}).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not chain, values that are not finite, times that do not increase or precede
+        `s0`, a start whose speed overflows, or `rtol` <= 0.
+    FlowError
+        The solver gives up.
+
+    Notes
+    -----
+    Nacson et al. 2019, Convergence of Gradient Descent on Separable Data (linear networks of any
+    depth). `models.deep_linear_gradients` gives the gradients; the Jacobian is by differences.
+    """
+    signed = _validate.matrix(signed, "signed")
+    start = deep_linear_layers(layers, "layers", signed.shape[1])
+    s = _validate.number(s0, "s0")
+    times = _validate.times(s_eval, "s_eval", minimum=s)
+    rtol = _validate.positive(rtol, "rtol")
+    _check_speed(signed, end_to_end(start), s, loss)
+    shapes = [layer.shape for layer in start]
+    cuts = np.cumsum([layer.size for layer in start])[:-1]
+
+    def unpack(state: FloatArray) -> list[FloatArray]:
+        return [
+            part.reshape(shape) for part, shape in zip(np.split(state, cuts), shapes, strict=True)
+        ]
+
+    def velocity(s: float, state: FloatArray) -> FloatArray:
+        parts = unpack(state)
+        pull = np.exp(s - loss.exponent(signed @ end_to_end(parts))) @ signed
+        return np.concatenate([g.ravel() for g in deep_linear_gradients(parts, pull)])
+
+    origin = np.concatenate([layer.ravel() for layer in start])
+    path = _solve(velocity, None, origin, s, times, rtol)
+    return [
+        part.reshape(len(times), *shape)
+        for part, shape in zip(np.split(path, cuts, axis=1), shapes, strict=True)
+    ]
+
+
 # --- the solver ---------------------------------------------------------------------------------
 
 
+def _preconditioned(
+    pulls: Callable[[float, FloatArray], tuple[FloatArray, FloatArray]], depth: int
+) -> tuple[Field, Field]:
+    """Return A(w) g(s, w) and its Jacobian, A(w) = r^a (I + (L-1) w wᵀ/r²), a = 2 - 2/L, r = ‖w‖.
+
+    `pulls` returns g and its Jacobian.
+    """
+    power, more = 2 - 2 / depth, depth - 1
+
+    def velocity(s: float, w: FloatArray) -> FloatArray:
+        g, _ = pulls(s, w)
+        r = np.sqrt(w @ w)
+        return np.asarray(r**power * (g + more * (w @ g) / r**2 * w))
+
+    def jacobian(s: float, w: FloatArray) -> FloatArray:
+        g, change = pulls(s, w)
+        r = np.sqrt(w @ w)
+        u = w / r
+        along = u @ g
+        explicit = np.outer(power * g + more * (power - 2) * along * u, u)
+        explicit += more * (np.outer(u, g) + along * np.eye(len(w)))
+        return np.asarray(r**power * (change + more * np.outer(u, u @ change) + explicit / r))
+
+    return velocity, jacobian
+
+
 def _solve(
-    velocity: Field, jacobian: Field, y0: FloatArray, t0: float, times: FloatArray, rtol: float
+    velocity: Field,
+    jacobian: Field | None,
+    y0: FloatArray,
+    t0: float,
+    times: FloatArray,
+    rtol: float,
 ) -> FloatArray:
     """Return the solution at times >= t0, shape (T, unknowns)."""
     with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -792,6 +1041,14 @@ class _Degenerate:
 
 
 # --- checks -------------------------------------------------------------------------------------
+
+
+def _nonzero(value: ArrayLike, name: str, length: int) -> FloatArray:
+    """Return a vector that is not zero, where a deep network would stay for ever."""
+    result = _validate.vector(value, name, length)
+    if not result.any():
+        raise ValueError(f"{name} is zero; allowed: a vector with an entry other than 0")
+    return result
 
 
 def _too_fast() -> ValueError:

@@ -16,7 +16,8 @@ so that every formula below holds as written, sample by sample, without multipli
 `dual` that `hard_margin` returns.
 
 Sources: Soudry et al. 2018, The Implicit Bias of Gradient Descent on Separable Data (Theorems 3, 4,
-5, 7 and the degenerate case in its appendix); constants are derived here and measured in the book.
+5, 7 and the degenerate case in its appendix), Nacson et al. 2019 (heavy tails); constants are
+derived here and measured in the book.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ __all__ = [
     "direction_gap",
     "direction_gap_constant",
     "hard_margin",
+    "heavy_tail_exponent",
+    "heavy_tail_limit",
     "iterated_log_ladder",
     "margin_gap",
     "margin_gap_constant",
@@ -58,6 +61,7 @@ BoolArray = NDArray[np.bool_]
 _ACTIVE = 1e-10  # a constraint within this of 1, relative to the sizes involved, is active
 _ZERO = 1e-12  # a dual variable below this times the largest is zero: rounding, not information
 _RANK = 1e-10  # singular values below this times the largest are zero
+_NEWTON_STEPS = 200  # some ten are used
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -863,6 +867,102 @@ def residual_covariance(signed: ArrayLike, hard: HardMargin) -> FloatArray:
     mean = pull.sum(axis=0)
     noise = pull.T @ pull - np.outer(mean, mean) / x.shape[0]
     return np.asarray(basis @ linalg.solve_continuous_lyapunov(drift, noise) @ basis.T)
+
+
+def heavy_tail_limit(signed: ArrayLike, p: float) -> FloatArray:
+    """Return the limit of gradient flow under the polynomial tail -ℓ'(u) = u^{-(p+1)}.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    p
+        p > 0; for p → ∞ the direction tends to ŵ.
+
+    Returns
+    -------
+    ndarray of shape (d,)
+        v = argmin ½‖v‖² + (1/p) Σ (x_n·v)^{-p} over x_n·v > 0; w(t)/‖w(t)‖ tends to v/‖v‖.
+
+    Raises
+    ------
+    NotSeparableError
+        No w has w·signed_n > 0 for all n.
+    ValueError
+        `signed` is not a non-empty finite matrix, or `p` is not positive.
+    RuntimeError
+        Newton's method did not converge.
+
+    Notes
+    -----
+    Derived for the book's chapter on Nacson et al. 2019, Convergence of Gradient Descent on
+    Separable Data: v = Σ (x_n·v)^{-p-1} x_n is the fixed point of the scaled flow. The objective is
+    strictly convex; Newton's method, damped so that no margin falls below half of its value, starts
+    on the ray of ŵ.
+    """
+    x = _validate.matrix(signed, "signed")
+    p = _validate.positive(p, "p")
+    hard = hard_margin(x)
+    scale = (np.sum((x @ hard.w) ** -p) * hard.margin**2) ** (1 / (p + 2))
+    v = scale * hard.w
+
+    def objective(v: FloatArray) -> float:
+        return float(0.5 * v @ v + np.sum((x @ v) ** -p) / p)
+
+    for _ in range(_NEWTON_STEPS):
+        margins = x @ v
+        slope = margins ** (-p - 1)
+        gradient = v - slope @ x
+        hessian = np.eye(v.size) + (x.T * ((p + 1) * slope / margins)) @ x
+        step = -linalg.solve(hessian, gradient, assume_a="pos")
+        decrement = float(-gradient @ step)
+        if decrement <= 1e-24 * float(v @ v):
+            return np.asarray(v + step)
+        length = min(1.0, 0.5 / max(1e-300, float((-(x @ step) / margins).max())))
+        # close to the minimum the decrease drowns in rounding and the full step is right
+        while decrement > 1e-12 and objective(v + length * step) > objective(v):
+            length *= 0.5
+        v = v + length * step
+    raise RuntimeError(
+        f"signed: the limit under a polynomial tail was not reached in {_NEWTON_STEPS} steps"
+    )
+
+
+def heavy_tail_exponent(signed: ArrayLike, p: float) -> float:
+    """Return λ of the rate t^{-λ} at which the direction converges under a polynomial tail.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    p
+        p > 0 of the tail -ℓ'(u) = u^{-(p+1)}.
+
+    Returns
+    -------
+    float
+        Smallest eigenvalue of I/(p+2) + (p+1) Σ (x_n·v)^{-p-2} x_n x_nᵀ on the complement of the
+        fixed point v of the scaled flow, of which v itself is an eigenvector with eigenvalue 1;
+        1 in one dimension.
+
+    Raises
+    ------
+    NotSeparableError, ValueError, RuntimeError
+        As in `heavy_tail_limit`.
+
+    Notes
+    -----
+    Derived: the linearisation of dv/ds = -v/(p+2) + Σ (x_n·v)^{-p-1} x_n, s = log t. The eigenvalue
+    along v is a shift of time and does not turn the direction.
+    """
+    x = _validate.matrix(signed, "signed")
+    v = heavy_tail_limit(x, p)
+    v = v * (p + 2) ** (1 / (p + 2))
+    basis = _orthogonal_complement(v[None])
+    if basis.shape[1] == 0:
+        return 1.0
+    rows = np.sqrt((p + 1) * (x @ v) ** (-p - 2))[:, None] * (x @ basis)
+    return float(linalg.eigvalsh(rows.T @ rows).min() + 1 / (p + 2))
 
 
 def iterated_log_ladder(signed: ArrayLike) -> list[HardMargin]:

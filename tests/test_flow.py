@@ -21,12 +21,15 @@ from ibcore.losses import EXPONENTIAL, LOGISTIC, PROBIT, SIGMOID, polynomial
 from ibcore.margins import (
     NotSeparableError,
     convergence_exponent,
+    direction_gap,
     hard_margin,
+    heavy_tail_limit,
     iterated_log_ladder,
     multiclass_constraints,
     residual_covariance,
     residual_limit,
 )
+from ibcore.models import end_to_end
 
 
 def spanning(seed, n_samples, n_features):
@@ -574,3 +577,92 @@ def test_bad_leap_is_named(bad, name):
             "rng": np.random.default_rng(0)}  # fmt: skip
     with pytest.raises(ValueError, match=f"^{name} .*"):
         flow.stochastic_leap(**(good | bad))
+
+
+# --- linear networks and heavy tails ------------------------------------------------------------
+
+
+def test_depth_one_is_the_plain_flow():
+    signed, solution, _ = SETS[2]
+    s = np.array([3.0, 10.0, 1000.0])
+    deep = flow.deep_linear_flow(signed, 1, 2 * solution.w + 0.1, 3.0, s)
+    plain = flow.log_time_flow(signed, 1.0, 2 * solution.w + 0.1, 3.0, s)
+    np.testing.assert_allclose(deep.weights, plain.weights, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(deep.log_loss, plain.log_loss, atol=1e-7)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_one_point_in_a_deep_network(depth):
+    # m' = L m^{2-2/L} e^{-m}: t = ∫ e^m m^{2/L-2}/L dm
+    s = np.array([3.0, 4.0, 5.0])
+    run = flow.deep_linear_flow([[1.0]], depth, [2.0], 3.0, s)
+    for time, m in zip(s, run.weights[:, 0], strict=True):
+        grid = np.linspace(2.0, m, 20_001)
+        values = np.exp(grid) * grid ** (2 / depth - 2) / depth
+        elapsed = np.sum((values[1:] + values[:-1]) / 2) * (grid[1] - grid[0])
+        assert elapsed == pytest.approx(math.exp(time) - math.exp(3.0), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_balanced_layers_follow_the_predictor_flow(depth):
+    signed, solution, _ = SETS[2]
+    start = 1.5 * solution.w + np.array([0.2, -0.1])
+    size = np.linalg.norm(start)
+    layers = [size ** (1 / depth - 1) * start[None]] + [np.full((1, 1), size ** (1 / depth))] * (
+        depth - 1
+    )
+    s = np.array([2.0, 5.0, 100.0])
+    deep = flow.deep_linear_flow(signed, depth, start, 2.0, s, loss=LOGISTIC)
+    out = flow.layered_flow(layers, signed, 2.0, s, loss=LOGISTIC)
+    assert [layer.shape for layer in out] == [(3, 1, 2)] + [(3, 1, 1)] * (depth - 1)
+    np.testing.assert_allclose(end_to_end(out), deep.weights, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_jacobian_of_the_predictor_flow(depth):
+    rng = np.random.default_rng(depth)
+    signed, w = rng.normal(size=(5, 3)), rng.normal(size=3)
+
+    def pulls(s, w):
+        pull = np.exp(s - signed @ w)
+        return pull @ signed, -(signed.T * pull) @ signed
+
+    velocity, jacobian = flow._preconditioned(pulls, depth)
+    h = 1e-6
+    rows = [(velocity(0.3, w + h * e) - velocity(0.3, w - h * e)) / (2 * h) for e in np.eye(3)]
+    np.testing.assert_allclose(np.transpose(rows), jacobian(0.3, w), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+@pytest.mark.parametrize("p", [0.5, 2.0, 8.0])
+def test_polynomial_tails_reach_the_limit_at_every_depth(p, depth):
+    signed, solution, _ = SETS[2]
+    v = flow.polynomial_tail_flow(signed, p, 2 * solution.w, [400.0], depth=depth)[0]
+    assert direction_gap(v, heavy_tail_limit(signed, p)) < 1e-10
+
+
+def test_polynomial_tail_flow_is_the_flow():
+    # started at t = 1, where v = w
+    signed, solution, _ = SETS[2]
+    s = np.array([0.0, 2.0, 20.0])
+    v = flow.polynomial_tail_flow(signed, 2.0, 3 * solution.w, s)
+    w = flow.log_time_flow(signed, 1.0, 3 * solution.w, 0.0, s, loss=polynomial(2.0)).weights
+    np.testing.assert_allclose(v, np.exp(-s / 4)[:, None] * w, rtol=1e-7)
+
+
+def test_depth_refuses():
+    signed, solution, _ = SETS[2]
+    with pytest.raises(ValueError, match=r"^w0 is zero"):
+        flow.deep_linear_flow(signed, 2, [0.0, 0.0], 1.0, [2.0])
+    with pytest.raises(ValueError, match=r"^depth"):
+        flow.deep_linear_flow(signed, 0, solution.w, 1.0, [2.0])
+    with pytest.raises(ValueError, match=r"^w0 has a speed"):
+        flow.deep_linear_flow(signed, 2, -1000 * solution.w, 1.0, [2.0])
+    with pytest.raises(NotSeparableError):
+        flow.deep_linear_flow([[1.0, 0.0], [-1.0, 0.0]], 2, [0.1, 0.1], 0.0, [30.0])
+    with pytest.raises(ValueError, match=r"^v0 does not separate"):
+        flow.polynomial_tail_flow(signed, 2.0, -solution.w, [1.0])
+    with pytest.raises(ValueError, match=r"^p "):
+        flow.polynomial_tail_flow(signed, 0.0, solution.w, [1.0])
+    with pytest.raises(ValueError, match=r"^layers has shapes"):
+        flow.layered_flow([np.ones((2, 3))], signed, 1.0, [2.0])

@@ -15,6 +15,7 @@ from ibcore.losses import (
     QUADRATIC_EXPONENTIAL,
     SIGMOID,
     log_cross_entropy,
+    log_power,
     poly_exponential,
     polynomial,
     scaled,
@@ -220,3 +221,35 @@ def test_quadratic_exponential_is_what_it_says(u):
 def test_quadratic_exponential_keeps_its_tail_where_it_underflows():
     assert QUADRATIC_EXPONENTIAL.log_value(1e4) == -1e4
     assert QUADRATIC_EXPONENTIAL.exponent(1e4) == 1e4
+
+
+# --- sub-poly-exponential tails -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("a", [1.2, 1.5, 2.0, 3.0, 5.0])
+def test_log_power_tail(a):
+    loss = log_power(a)
+    for u in (1.0, 1.5, 5.0, 1e3, 1e10):
+        y = 1 + mpmath.log(u)
+        rate = a * y ** (a - 1) - 1
+        ends = [y + mpmath.mpf(k) / rate for k in (0, 0.3, 1, 2, 4, 8, 16, 30, 60, 120)]
+        exact = mpmath.log(mpmath.quad(lambda z: mpmath.exp(z - 1 - z**a), ends))
+        assert float(loss.log_value(u)) == pytest.approx(float(exact), abs=1e-6)
+        assert float(loss.exponent(u)) == pytest.approx(float(y**a), rel=1e-14)
+
+
+@pytest.mark.parametrize("a", [1.5, 3.0])
+def test_log_power_is_continued_smoothly(a):
+    loss, h = log_power(a), 1e-6
+    u = np.array([-2.0, 0.3, 1 - 1e-9, 1 + 1e-9, 3.0, 1e4])
+    slope = (loss.exponent(u * (1 + h)) - loss.exponent(u * (1 - h))) / (2 * h * u)
+    np.testing.assert_allclose(slope, loss.exponent_slope(u), rtol=1e-4)
+    decrease = (loss.value(u[:5] - h) - loss.value(u[:5] + h)) / (2 * h)
+    np.testing.assert_allclose(decrease, loss.slope(u[:5]), rtol=1e-4)
+    assert loss.tail is None
+
+
+@pytest.mark.parametrize("a", [1.0, 0.5, -1.0, np.nan])
+def test_log_power_refuses(a):
+    with pytest.raises(ValueError, match=r"^a "):
+        log_power(a)

@@ -564,3 +564,56 @@ def test_residual_covariance_follows_the_units():
 def test_residual_covariance_of_other_data_is_refused():
     with pytest.raises(ValueError, match=r"^hard has 2 duals"):
         residual_covariance([[1.0]], hard_margin(X))
+
+
+# --- heavy tails --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, 8.0, 64.0])
+def test_heavy_tail_limit_of_orthogonal_points(p):
+    # x_n = c_n e_n: v_n = (c_n v_n)^{-p-1} c_n, so v_n = c_n^{-p/(p+2)}
+    c = np.array([1.0, 0.5, 3.0])
+    v = margins.heavy_tail_limit(np.diag(c), p)
+    np.testing.assert_allclose(v, c ** (-p / (p + 2)), rtol=1e-13)
+
+
+@given(seeds, st.floats(0.3, 40))
+@settings(max_examples=30, deadline=None)
+def test_heavy_tail_limit_is_stationary_and_scales(seed, p):
+    x = _separable(seed, 9, 3)
+    v = margins.heavy_tail_limit(x, p)
+    np.testing.assert_allclose((x @ v) ** (-p - 1) @ x, v, rtol=0, atol=1e-9 * np.linalg.norm(v))
+    # c x has the limit c^{-p/(p+2)} v
+    np.testing.assert_allclose(margins.heavy_tail_limit(7 * x, p), 7 ** (-p / (p + 2)) * v, 1e-9)
+
+
+def test_heavy_tail_limit_tends_to_the_max_margin():
+    x = _separable(3, 9, 2)
+    hard = hard_margin(x)
+    gaps = [direction_gap(margins.heavy_tail_limit(x, p), hard.w) for p in (1e2, 1e3, 1e4)]
+    assert gaps[2] < 0.02 * gaps[0]
+    assert gaps[2] < 1e-3
+
+
+def test_heavy_tail_exponent():
+    # one axis each: the Hessian is diagonal, ((p+1) + 1)/(p+2) = 1 in every direction
+    assert margins.heavy_tail_exponent(np.diag([1.0, 2.0]), 3.0) == pytest.approx(1.0)
+    assert margins.heavy_tail_exponent(np.array([[2.0]]), 3.0) == 1.0
+    # nothing restrains the direction that no point sees
+    assert margins.heavy_tail_exponent(np.array([[2.0, 0.0]]), 3.0) == pytest.approx(1 / 5)
+
+
+def test_heavy_tail_refuses():
+    with pytest.raises(NotSeparableError):
+        margins.heavy_tail_limit([[1.0, 0.0], [-1.0, 0.0]], 2.0)
+    for p in (0.0, -1.0, np.inf):
+        with pytest.raises(ValueError, match=r"^p is|^p has"):
+            margins.heavy_tail_limit([[1.0]], p)
+    with pytest.raises(ValueError, match=r"^signed"):
+        margins.heavy_tail_exponent([[np.nan]], 1.0)
+
+
+def test_heavy_tail_limit_gives_up(monkeypatch):
+    monkeypatch.setattr(margins, "_NEWTON_STEPS", 1)
+    with pytest.raises(RuntimeError, match="1 steps"):
+        margins.heavy_tail_limit(np.diag([1.0, 2.0]), 1.0)

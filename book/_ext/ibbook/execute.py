@@ -163,7 +163,7 @@ def _execute_into(
     with _progress(label, notebook) as bar, _peak_memory() as peak:
         run_notebook(notebook, book.source(docname).parent, bar)
     seconds = time.monotonic() - started
-    _refuse_stderr(notebook)
+    _refuse_noise(notebook)
     # The cache knows a notebook by its kernelspec too, so the one of the source stays.
     notebook.metadata.clear()
     notebook.metadata.update(original)
@@ -211,12 +211,18 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path, bar: Any = None)
         raise ChapterError(str(error)) from error
 
 
-def _refuse_stderr(notebook: nbformat.NotebookNode) -> None:
-    """A warning in a chapter is a mistake of ours, not something to print at the reader."""
+def _refuse_noise(notebook: nbformat.NotebookNode) -> None:
+    """A warning in a chapter is a mistake of ours, not something to print at the reader.
+
+    A figure that cannot be drawn raises only when it is shown, which leaves its cell "executed".
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise ChapterError(f"a cell wrote to stderr:\n{output['text']}\n{cell.source}")
+            if output.get("output_type") == "error":
+                what = f"{output['ename']}: {output['evalue']}"
+                raise ChapterError(f"an output could not be shown: {what}\n{cell.source}")
 
 
 @contextmanager

@@ -1,0 +1,46 @@
+"""Linear networks: predictors and gradients against finite differences."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ibcore.models import deep_linear_gradients, deep_linear_layers, end_to_end
+
+
+def random_layers(seed, widths):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(b, a)) for a, b in pairwise(widths)]
+
+
+@pytest.mark.parametrize("widths", [(3, 1), (3, 4, 1), (2, 3, 5, 1), (2, 1, 1, 1, 1)])
+def test_gradients_are_those_of_the_product(widths):
+    layers, target = random_layers(0, widths), np.arange(1.0, widths[0] + 1)
+    gradients = deep_linear_gradients(layers, target)  # of w ↦ target·w
+    for k, layer in enumerate(layers):
+        numerical = np.zeros_like(layer)
+        for index in np.ndindex(layer.shape):
+            moved = [part.copy() for part in layers]
+            moved[k][index] += 1.0  # the product is affine in each entry
+            numerical[index] = (end_to_end(moved) - end_to_end(layers)) @ target
+        np.testing.assert_allclose(gradients[k], numerical, atol=1e-12)
+
+
+def test_end_to_end_takes_leading_axes():
+    layers = random_layers(1, (3, 4, 1))
+    stacked = [np.stack([layer, 2 * layer]) for layer in layers]
+    product = (layers[1] @ layers[0])[0]
+    np.testing.assert_allclose(end_to_end(stacked), [product, 4 * product])
+
+
+def test_layers_are_checked():
+    layers = random_layers(2, (3, 4, 1))
+    assert deep_linear_layers(layers, "layers", 3)[0] is layers[0]
+    assert len(deep_linear_layers(layers, "layers")) == 2
+    for bad, features in (([], None), (layers, 2), (layers[:1], 3), ([layers[1], layers[0]], 4)):
+        with pytest.raises(ValueError, match=r"^layers has shapes"):
+            deep_linear_layers(bad, "layers", features)
+    with pytest.raises(ValueError, match=r"^layers\[0\]"):
+        deep_linear_layers([[1.0]], "layers")
