@@ -99,11 +99,19 @@ def with_output(**fields: Any) -> nbformat.NotebookNode:
 
 def test_stderr_is_refused_with_the_cell_that_wrote_it() -> None:
     with pytest.raises(ChapterError, match=r"wrote to stderr:\ncareful\nprint\(1\)"):
-        execute._refuse_stderr(with_output(name="stderr", text="careful"))
+        execute._refuse_noise(with_output(name="stderr", text="careful"))
 
 
 def test_stdout_is_not_refused() -> None:
-    execute._refuse_stderr(with_output(name="stdout", text="fine"))
+    execute._refuse_noise(with_output(name="stdout", text="fine"))
+
+
+def test_a_figure_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    broken = "import matplotlib.pyplot as plt\n_ = plt.title('$\\\\frac{1$')"
+    drawn = notebook("%matplotlib inline", broken)
+    execute.run_notebook(drawn, tmp_path)  # the kernel calls the cell executed
+    with pytest.raises(ChapterError, match=r"could not be shown: ValueError.*\n"):
+        execute._refuse_noise(drawn)
 
 
 def test_a_cell_that_raises_is_shown_with_its_error(tmp_path: Path) -> None:
