@@ -10,6 +10,7 @@ comes from.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import sys
@@ -205,8 +206,11 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path, bar: Any = None)
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: bar and bar.update(),
     )
+    # The arrays of a chapter are small: a second thread would mostly wait for the first. nbval then
+    # runs the chapter with the threads that the machine offers, and has to see the same.
+    one_thread = {"OMP_NUM_THREADS": "1", **os.environ}
     try:
-        client.execute()
+        client.execute(env=one_thread)
     except CellExecutionError as error:
         raise ChapterError(str(error)) from error
 
