@@ -106,9 +106,9 @@ def _resolution(comparison: Mapping[str, Any]) -> float:
 
 def _round(value: float, resolution: float) -> str:
     """A value down to what is worth printing, zeros included: 1.0000 says more than 1."""
-    if resolution == 0.0 or value == 0.0:
+    if resolution == 0.0:
         return number(value)
-    if abs(value) < resolution:
+    if abs(value) < resolution:  # an exact zero on this machine is 1e-17 on the next
         return f"< {number(resolution)}"
     decimals = -math.floor(math.log10(resolution))
     if 0 <= decimals <= 10 and 1e-3 <= abs(value) < 1e6:

@@ -227,12 +227,12 @@ def test_numbers_are_short(value, shown) -> None:
 def test_rounding_noise_is_not_printed() -> None:
     """Two machines that differ below a hundredth of the tolerance print the same."""
     texts = []
-    for noise in (3.1e-12, 4.7e-12):
+    for noise in (3.1e-12, 4.7e-12, 0.0):
         claim = exact_instance()
         claim.equal("residual", measured=noise, predicted=0.0, atol=1e-9)
         claim.control("off", measured=0.5)
         texts.append(repr(claim.report()))
-    assert texts[0] == texts[1]
+    assert texts[0] == texts[1] == texts[2]
     assert "< 1e-10" in texts[0]
 
 
