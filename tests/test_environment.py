@@ -248,7 +248,7 @@ FOREIGN = re.compile(
 @pytest.mark.parametrize(
     ("text", "foreign"),
     [
-        ("see https://" + "pypi.org/simple", True),
+        ("see https://" + "pypi" + ".org/simple", True),
         ("pip install --find" + "-links wheels", True),
         ('open("/' + 'home/me/data.csv")', True),
         ("https://example.org/home/page", False),
