@@ -1331,13 +1331,14 @@ def split_margin(shallow: ArrayLike, deep: ArrayLike, level: float) -> SplitMarg
     n, q = b.shape
     matrix = np.block(
         [
-            [a @ a.T / 2, b, -b],
+            [a @ a.T / (2 * gamma), b, -b],
             [-b.T, np.zeros((q, 2 * q))],
             [b.T, np.zeros((q, 2 * q))],
         ]
     )
-    solution = _complementary(matrix, np.concatenate([np.full(n, -gamma), np.ones(2 * q)]))
-    dual, w = solution[:n], solution[n : n + q] - solution[n + q :]
+    # in units of the margin, so that nothing grows with it where the deep part suffices
+    solution = _complementary(matrix, np.concatenate([-np.ones(n), np.ones(2 * q)]))
+    dual, w = solution[:n], gamma * (solution[n : n + q] - solution[n + q :])
     beta = a.T @ dual / 2
     scale = gamma / float((a @ beta + b @ w).min())
     primal = float(scale**2 * beta @ beta + scale * np.abs(w).sum())
