@@ -16,8 +16,8 @@ so that every formula below holds as written, sample by sample, without multipli
 `dual` that `hard_margin` returns.
 
 Sources: Soudry et al. 2018, The Implicit Bias of Gradient Descent on Separable Data (Theorems 3, 4,
-5, 7 and the degenerate case in its appendix), Nacson et al. 2019 (heavy tails); constants are
-derived here and measured in the book.
+5, 7 and the degenerate case in its appendix), Nacson et al. 2019 (heavy tails; lexicographic
+margins and constrained paths); constants are derived here and measured in the book.
 """
 
 from __future__ import annotations
@@ -34,10 +34,14 @@ from ibcore import _validate
 from ibcore._validate import FloatArray, IntArray
 
 __all__ = [
+    "ConstrainedMinimiser",
     "HardMargin",
+    "LexicographicMargin",
     "MulticlassHardMargin",
     "NotSeparableError",
+    "SplitMargin",
     "angle",
+    "constrained_minimiser",
     "convergence_exponent",
     "direction_gap",
     "direction_gap_constant",
@@ -45,6 +49,7 @@ __all__ = [
     "heavy_tail_exponent",
     "heavy_tail_limit",
     "iterated_log_ladder",
+    "lexicographic_max_margin",
     "margin_gap",
     "margin_gap_constant",
     "multiclass_constraints",
@@ -53,6 +58,7 @@ __all__ = [
     "residual_covariance",
     "residual_limit",
     "separability_certificate",
+    "split_margin",
     "support_spans",
 ]
 
@@ -1023,3 +1029,358 @@ def _rung(x: FloatArray, members: IntArray, basis: FloatArray) -> HardMargin:
         part.constraints,
     )
     return replace(part, w=basis @ part.w, dual=dual, support=support, constraints=constraints)
+
+
+# --- Lexicographic margins and the paths of a growing norm ---------------------------------------
+
+
+@dataclass(frozen=True)
+class LexicographicMargin:
+    """A vector whose sorted margins are lexicographically largest on a unit ball.
+
+    Attributes
+    ----------
+    w
+        The vector, shape (d,), of norm at most 1; unique in its margins, not always in itself.
+    margins
+        signed·w, shape (N,), in the order of the points.
+    level
+        At which level a point was fixed, shape (N,), counted from 0: the points of level 0 are the
+        support vectors of the max-margin problem.
+    values
+        The margin of each level, shape (K,), not decreasing.
+    gaps
+        Duality gap of the convex program of each level, shape (K,): an upper bound on how far the
+        value can lie below the true one, computed from the dual and not by the solver.
+    """
+
+    w: FloatArray
+    margins: FloatArray
+    level: IntArray
+    values: FloatArray
+    gaps: FloatArray
+
+
+def lexicographic_max_margin(signed: ArrayLike, norm: str = "l1") -> LexicographicMargin:
+    """Maximise the smallest margin, then the second smallest, and so on, on a unit ball.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d); strictly separable.
+    norm
+        "l1": one linear program a level. "l2": strict convexity leaves one vector after the first
+        level, that of `hard_margin`.
+
+    Returns
+    -------
+    LexicographicMargin
+
+    Raises
+    ------
+    NotSeparableError
+        No w has w·signed_n > 0 for all n.
+    ValueError
+        Not a finite matrix, or another norm.
+    RuntimeError
+        A level whose optimality could not be certified.
+
+    Notes
+    -----
+    Nacson et al. 2019, Lexicographic and Depth-Sensitive Margins (the definition); the algorithm is
+    that of max-min fairness. A level maximises t over ‖w‖ <= 1, s_n·w >= t for the free points and
+    s_n·w >= their value for the fixed ones. Free points with a positive dual are tight at every
+    solution, hence fixed at t; there is always one. Equal values are merged into one level.
+    """
+    x = _validate.matrix(signed, "signed")
+    if norm not in ("l1", "l2"):
+        raise ValueError(f"norm is {norm!r}; allowed: 'l1' or 'l2'")
+    if norm == "l2":
+        hard = hard_margin(x)
+        w = hard.w * hard.margin
+        margins = np.where(hard.support, hard.margin, x @ w)
+        values, level = _grouped(margins, 1e-10)
+        gaps = np.full(values.size, hard.duality_gap * hard.margin)
+        return LexicographicMargin(w, margins, level, values, gaps)
+    certificate = separability_certificate(x)
+    if certificate is not None:
+        raise NotSeparableError(certificate)
+    scale = _power_of_two(x)
+    x = x / scale
+    n, d = x.shape
+    fixed, value, gap = np.zeros(n, dtype=bool), np.zeros(n), np.zeros(n)
+    w = np.zeros(d)
+    while not fixed.all():
+        w, t, dual = _lexicographic_level(x, fixed, value)
+        free_dual = np.where(fixed, 0.0, dual)
+        bound = np.abs(dual @ x).max() - dual[fixed] @ value[fixed]
+        error = abs(bound - t) + max(0.0, float(np.abs(w).sum()) - 1.0)
+        if error > 1e-11 or (value - x @ w)[fixed].max(initial=0.0) > 1e-11:
+            raise RuntimeError(f"signed: a level could not be certified, duality gap {error:.1e}")
+        tight = free_dual > 1e-9
+        fixed, value, gap = fixed | tight, np.where(tight, t, value), np.where(tight, error, gap)
+    values, level = _grouped(value, 1e-11)
+    gaps = np.array([gap[level == k].max() for k in range(values.size)])
+    return LexicographicMargin(w, scale * (x @ w), level, scale * values, scale * gaps)
+
+
+def _grouped(margins: FloatArray, tolerance: float) -> tuple[FloatArray, IntArray]:
+    """Return the distinct values, increasing, and which of them each entry is."""
+    order = np.argsort(margins, kind="stable")
+    jumps = np.diff(margins[order]) > tolerance * np.abs(margins).max()
+    rank = np.concatenate([[0], np.cumsum(jumps)]).astype(np.int64)
+    level = np.empty(margins.size, dtype=np.int64)
+    level[order] = rank
+    return margins[order][np.concatenate([[True], jumps])], level
+
+
+def _lexicographic_level(
+    x: FloatArray, fixed: BoolArray, value: FloatArray
+) -> tuple[FloatArray, float, FloatArray]:
+    """Return (w, t, dual >= 0 of all rows, summing to one over the free ones) of one level."""
+    n, d = x.shape
+    # unknowns p, q >= 0 with w = p - q, and t
+    rows = np.hstack([-x, x, np.where(fixed, 0.0, 1.0)[:, None]])
+    ball = np.append(np.ones(2 * d), 0.0)
+    result = optimize.linprog(
+        np.append(np.zeros(2 * d), -1.0),
+        A_ub=np.vstack([rows, ball]),
+        b_ub=np.append(np.where(fixed, -value, 0.0), 1.0),
+        bounds=[(0, None)] * (2 * d) + [(None, None)],
+        method="highs-ds",
+    )
+    if result.status != 0:
+        raise RuntimeError(f"signed: a level was not solved ({result.message})")
+    w = np.asarray(result.x[:d] - result.x[d : 2 * d])
+    dual = np.maximum(0.0, -np.asarray(result.ineqlin.marginals)[:n])
+    dual /= dual[~fixed].sum()
+    return w, float((x @ w)[~fixed].min()), dual
+
+
+@dataclass(frozen=True)
+class ConstrainedMinimiser:
+    """The minimiser of the exponential loss of a linear model on a Euclidean ball.
+
+    Attributes
+    ----------
+    radius
+        ρ.
+    shift
+        θ - ρ θ̂ with the max-margin direction θ̂, shape (d,); bounded as ρ grows.
+    theta
+        The minimiser, shape (d,).
+    weights
+        Share of each point in the loss, shape (N,).
+    margin_gap
+        γ*(ρ) - min_n s_n·θ >= 0, γ*(ρ) = ρ/‖ŵ‖ being the largest margin, without cancellation.
+    loss_gap
+        γ*(ρ) + log Σ_n exp(-s_n·θ), without cancellation.
+    """
+
+    radius: float
+    shift: FloatArray
+    theta: FloatArray
+    weights: FloatArray
+    margin_gap: float
+    loss_gap: float
+
+
+def constrained_minimiser(signed: ArrayLike, radius: float) -> ConstrainedMinimiser:
+    """Minimise Σ_n exp(-s_n·θ) over ‖θ‖ <= radius, for radii without a bound.
+
+    Parameters
+    ----------
+    signed
+        Points with the label folded in, shape (N, d).
+    radius
+        ρ > 0.
+
+    Returns
+    -------
+    ConstrainedMinimiser
+
+    Raises
+    ------
+    NotSeparableError
+        The points are not separable (the minimum may then lie inside the ball).
+    ValueError
+        Not a finite matrix or not a positive radius.
+    RuntimeError
+        Newton's method stopped before the optimality conditions held to 1e-11.
+
+    Notes
+    -----
+    Nacson et al. 2019, Lexicographic and Depth-Sensitive Margins (the constrained path). Newton's
+    method for Xᵀp = κ θ/ρ, ‖θ‖ = ρ in the unknowns θ - ρθ̂ and κ, along a doubling radius. The
+    margins enter through their excess over the largest margin, which is exactly zero on the
+    support, so that nothing of size ρ is ever subtracted.
+    """
+    x = _validate.matrix(signed, "signed")
+    target = _validate.positive(radius, "radius")
+    hard = hard_margin(x)
+    unit = hard.w * hard.margin
+    excess = np.where(hard.support, 0.0, (hard.constraints - 1.0) * hard.margin)
+    rho = min(target, 0.1 / float(np.linalg.norm(x, axis=1).max()))
+    mean = x.mean(axis=0)
+    shift = rho * (mean / np.linalg.norm(mean) - unit)
+    kappa = float(np.linalg.norm(mean))
+    while True:
+        shift, kappa = _ball_newton(x, unit, excess, rho, shift, kappa)
+        if rho == target:
+            break
+        rho = min(2 * rho, target)
+    margins = rho * excess + x @ shift
+    log_sum = float(special.logsumexp(-margins))
+    return ConstrainedMinimiser(
+        rho, shift, rho * unit + shift, np.exp(-margins - log_sum), float(-margins.min()), log_sum
+    )
+
+
+def _ball_newton(
+    x: FloatArray, unit: FloatArray, excess: FloatArray, rho: float, shift: FloatArray, kappa: float
+) -> tuple[FloatArray, float]:
+    """Return the shift and the multiplier at a radius, from a guess of both."""
+    d = unit.size
+
+    def equations(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        p = special.softmax(-(rho * excess + x @ y[:d]))
+        return p, np.append(
+            p @ x - y[d] * (unit + y[:d] / rho), unit @ y[:d] + y[:d] @ y[:d] / (2 * rho)
+        )
+
+    y = np.append(shift, kappa)
+    p, residual = equations(y)
+    for _ in range(_NEWTON_STEPS):
+        size = float(np.linalg.norm(residual))
+        centred = x - p @ x
+        along = (unit + y[:d] / rho)[:, None]
+        curvature = -(centred.T * p) @ centred - y[d] / rho * np.eye(d)
+        jacobian = np.block([[curvature, -along], [along.T, np.zeros((1, 1))]])
+        step = -np.linalg.solve(jacobian, residual)
+        length = 1.0
+        while length > 1e-10:
+            trial_p, trial = equations(y + length * step)
+            if np.linalg.norm(trial) < (1 - 0.1 * length) * size:
+                break
+            length /= 2
+        else:
+            break
+        y, p, residual = y + length * step, trial_p, trial
+    if not np.linalg.norm(residual) < 1e-11 * max(1.0, float(np.abs(x).max())) or y[d] <= 0:
+        raise RuntimeError(f"signed: Newton's method stopped at radius {rho:g}")
+    return y[:d], float(y[d])
+
+
+@dataclass(frozen=True)
+class SplitMargin:
+    """Weights of least norm at a margin, split between a shallow and a deep part.
+
+    Attributes
+    ----------
+    shallow
+        β, shape (p,).
+    deep
+        w, shape (q,).
+    dual
+        λ >= 0, shape (N,): β = Aᵀλ/2, |Bᵀλ| <= 1 with the sign of w where w is not zero.
+    norm_squared
+        ‖β‖² + ‖w‖₁.
+    duality_gap
+        (primal - dual)/primal of a feasible pair made from the solution, >= 0 up to rounding.
+    """
+
+    shallow: FloatArray
+    deep: FloatArray
+    dual: FloatArray
+    norm_squared: float
+    duality_gap: float
+
+
+def split_margin(shallow: ArrayLike, deep: ArrayLike, level: float) -> SplitMargin:
+    """Solve min ‖β‖² + ‖w‖₁ subject to Aβ + Bw >= level, exactly.
+
+    Parameters
+    ----------
+    shallow, deep
+        A, shape (N, p), and B, shape (N, q): signed features of the two parts.
+    level
+        The margin γ > 0.
+
+    Returns
+    -------
+    SplitMargin
+
+    Raises
+    ------
+    ValueError
+        Matrices that are not finite or have different numbers of rows, or `level` not positive.
+    RuntimeError
+        No separation, or an active set that could not be certified.
+
+    Notes
+    -----
+    Nacson et al. 2019, Lexicographic and Depth-Sensitive Margins: the margin path of a linear
+    function plus a diagonal network of depth two, w = u∘u - v∘v, since ‖w‖₁ is the smallest
+    ‖u‖² + ‖v‖². The parametric active-set method: follows the solution, which is piecewise linear,
+    from γ = 0, where β = w = 0, and ends in finitely many pieces.
+    """
+    a, b = _validate.matrix(shallow, "shallow"), _validate.matrix(deep, "deep")
+    gamma = _validate.positive(level, "level")
+    if len(a) != len(b):
+        raise ValueError(f"deep has {len(b)} rows, shallow has {len(a)}; allowed: as many rows")
+    n, q = b.shape
+    matrix = np.block(
+        [
+            [a @ a.T / (2 * gamma), b, -b],
+            [-b.T, np.zeros((q, 2 * q))],
+            [b.T, np.zeros((q, 2 * q))],
+        ]
+    )
+    # in units of the margin, so that nothing grows with it where the deep part suffices
+    solution = _complementary(matrix, np.concatenate([-np.ones(n), np.ones(2 * q)]))
+    dual, w = solution[:n], gamma * (solution[n : n + q] - solution[n + q :])
+    beta = a.T @ dual / 2
+    scale = gamma / float((a @ beta + b @ w).min())
+    primal = float(scale**2 * beta @ beta + scale * np.abs(w).sum())
+    lam = dual / max(1.0, float(np.abs(b.T @ dual).max()))
+    bound = float(gamma * lam.sum() - np.sum((a.T @ lam) ** 2) / 4)
+    gap = (primal - bound) / primal
+    if not (scale > 0 and gap < 1e-9):
+        raise RuntimeError(f"shallow, deep: relative duality gap {gap:.1e}")
+    return SplitMargin(beta, w, dual, float(beta @ beta + np.abs(w).sum()), gap)
+
+
+def _complementary(matrix: FloatArray, constant: FloatArray) -> FloatArray:
+    """Return z >= 0 with u = matrix z + constant >= 0 and z·u = 0, by Lemke's pivots.
+
+    The covering vector is not constant, so that equal entries of `constant` do not tie.
+    """
+    n = constant.size
+    cover = 1.0 + 0.01 * np.sqrt(np.arange(1.0, n + 1.0))
+    # columns: u (0..n-1), z (n..2n-1), the artificial variable (2n), the right-hand side
+    tableau = np.hstack([np.eye(n), -matrix, -cover[:, None], constant[:, None]])
+    basis = np.arange(n)
+    entering, row = 2 * n, int(np.argmin(constant / cover))
+    for _ in range(100 * n):
+        tableau[row] /= tableau[row, entering]
+        others = np.arange(n) != row
+        tableau[others] -= np.outer(tableau[others, entering], tableau[row])
+        leaving, basis[row] = int(basis[row]), entering
+        if leaving == 2 * n:
+            break
+        entering = leaving + n if leaving < n else leaving - n
+        column = tableau[:, entering]
+        candidates = np.flatnonzero(column > 1e-11)
+        if not candidates.size:
+            raise RuntimeError("shallow, deep: the points are not separable by the two together")
+        ratio = tableau[candidates, -1] / column[candidates]
+        near = candidates[ratio <= ratio.min() + 1e-13 * max(1.0, abs(float(ratio.min())))]
+        row = int(near[np.argmax(basis[near] == 2 * n)])
+    else:
+        raise RuntimeError("shallow, deep: the pivots did not end")
+    used = np.hstack([np.eye(n), -matrix])[:, basis]
+    values = np.linalg.solve(used, constant)
+    z = np.zeros(n)
+    inside = basis >= n
+    z[basis[inside] - n] = np.maximum(values[inside], 0.0)
+    return z

@@ -617,3 +617,105 @@ def test_heavy_tail_limit_gives_up(monkeypatch):
     monkeypatch.setattr(margins, "_NEWTON_STEPS", 1)
     with pytest.raises(RuntimeError, match="1 steps"):
         margins.heavy_tail_limit(np.diag([1.0, 2.0]), 1.0)
+
+
+# --- Lexicographic margins and constrained paths ------------------------------------------------
+
+
+def test_lexicographic_margins_that_are_solved_by_hand():
+    plane = np.array([[1, 1], [3, 1.5], [1.2, 4]])
+    found = margins.lexicographic_max_margin(plane, "l1")
+    np.testing.assert_allclose(found.w, [25 / 43, 18 / 43], atol=1e-13)
+    np.testing.assert_allclose(found.values, [1, 1.5 + 1.5 * 25 / 43], atol=1e-13)
+    assert found.level.tolist() == [0, 1, 1]
+    assert found.gaps.max() < 1e-12
+    ladder = np.array([[1, 1, 1, 1], [2, 2, 4, 4], [5, 5, 1.5, 1.5], [9, 7, 6, 6],
+                       [6, 10, 6, 6], [7, 7, 9, 12], [7, 7, 14, 10]])  # fmt: skip
+    found = margins.lexicographic_max_margin(ladder)
+    np.testing.assert_allclose(found.w, [5 / 22, 5 / 22, 12 / 77, 30 / 77], atol=1e-13)
+    np.testing.assert_allclose(found.values, [1, 34 / 11, 76 / 11, 713 / 77], atol=1e-13)
+    assert found.level.tolist() == [0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_vector_of_the_ball_is_lexicographically_better(seed, scale):
+    x = scale * _separable(seed, 7, 3)
+    found = margins.lexicographic_max_margin(x, "l1")
+    assert np.abs(found.w).sum() <= 1 + 1e-12
+    best = np.sort(found.margins) / scale
+    rng = np.random.default_rng(seed)
+    near = found.w + rng.laplace(size=(2000, 3)) * 10.0 ** rng.uniform(-6, 0, (2000, 1))
+    for w in near / np.abs(near).sum(axis=1, keepdims=True):
+        other = np.sort(x @ w) / scale
+        first = np.flatnonzero(np.abs(other - best) > 1e-9)
+        assert first.size == 0 or other[first[0]] < best[first[0]]
+
+
+def test_the_euclidean_lexicographic_vector_is_that_of_the_hard_margin():
+    x = _separable(0, 9, 3)
+    found = margins.lexicographic_max_margin(x, "l2")
+    np.testing.assert_allclose(found.w, hard_margin(x).w * hard_margin(x).margin, atol=1e-14)
+    np.testing.assert_array_equal(found.level == 0, hard_margin(x).support)
+
+
+def test_lexicographic_margins_refuse_what_they_cannot_solve():
+    with pytest.raises(NotSeparableError):
+        margins.lexicographic_max_margin([[1.0, 0.0], [-1.0, 0.0]])
+    with pytest.raises(ValueError, match="norm is 'l3'; allowed"):
+        margins.lexicographic_max_margin([[1.0, 0.0]], "l3")
+
+
+@pytest.mark.parametrize("radius", [0.3, 3.0, 30.0])
+def test_the_constrained_minimiser_against_a_convex_solver(radius):
+    x = _separable(3, 8, 3)
+    found = margins.constrained_minimiser(x, radius)
+    theta = cvxpy.Variable(3)
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.log_sum_exp(-x @ theta)),
+                            [cvxpy.norm(theta) <= radius])  # fmt: skip
+    problem.solve(solver="CLARABEL")
+    largest = radius * hard_margin(x).margin
+    assert found.loss_gap == pytest.approx(largest + problem.value, abs=1e-6)
+    assert np.linalg.norm(found.theta) == pytest.approx(radius, rel=1e-12)
+    assert found.margin_gap == pytest.approx(largest - (x @ found.theta).min(), abs=1e-12)
+    assert found.weights.sum() == pytest.approx(1)
+
+
+def test_the_constrained_minimiser_far_out():
+    x = _separable(3, 8, 3)
+    p = hard_margin(x).dual / hard_margin(x).dual.sum()
+    found = margins.constrained_minimiser(x, 1e14)
+    np.testing.assert_allclose(found.weights, p, atol=1e-10)
+    with pytest.raises(ValueError, match="radius is 0"):
+        margins.constrained_minimiser(x, 0.0)
+
+
+@pytest.mark.parametrize("columns", [2, 5])
+@pytest.mark.parametrize("level", [0.1, 1.0, 30.0])
+def test_the_split_margin_against_a_convex_solver(columns, level):
+    x = _separable(5, 9, 5)
+    found = margins.split_margin(x, x[:, :columns], level)
+    beta, w = cvxpy.Variable(5), cvxpy.Variable(columns)
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(beta) + cvxpy.norm1(w)),
+                            [x @ beta + x[:, :columns] @ w >= level])  # fmt: skip
+    problem.solve(solver="CLARABEL")
+    assert found.norm_squared == pytest.approx(problem.value, rel=1e-6)
+    assert (x @ found.shallow + x[:, :columns] @ found.deep).min() >= level * (1 - 1e-12)
+    assert abs(found.duality_gap) < 1e-12
+
+
+def test_the_split_margin_of_one_point_by_hand():
+    # β² + |w| at β + w = γ: all shallow up to one half, the rest deep
+    for level in (0.25, 0.5, 7.0):
+        found = margins.split_margin([[1.0]], [[1.0]], level)
+        assert found.shallow[0] == pytest.approx(min(level, 0.5))
+        assert found.deep[0] == pytest.approx(max(level - 0.5, 0.0), abs=1e-14)
+
+
+def test_the_split_margin_refuses_what_it_cannot_solve():
+    with pytest.raises(ValueError, match="deep has 1 rows, shallow has 2"):
+        margins.split_margin([[1.0], [2.0]], [[1.0]], 1.0)
+    with pytest.raises(ValueError, match="level is -1"):
+        margins.split_margin([[1.0]], [[1.0]], -1.0)
+    with pytest.raises(RuntimeError, match="not separable"):
+        margins.split_margin([[1.0], [-1.0]], [[1.0], [-1.0]], 1.0)
