@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq, linprog
+from scipy.optimize import brentq, linprog, nnls
 
 from ibcore import _validate
 from ibcore._validate import FloatArray
+from ibcore.margins import hard_margin
 
 __all__ = [
     "Interpolator",
@@ -43,6 +44,7 @@ __all__ = [
 
 _NEWTON_STEPS = 60
 _ACCURACY = 1e-10  # largest accepted residual of x w = y, relative to y
+_MARGIN_STEPS = 500
 _SMALLEST_STEP = 1e-7  # of the continuation, as a share of the way
 
 
@@ -320,32 +322,39 @@ def margin_hyperbolic_entropy(
     ------
     ValueError
         Bad shapes, values that are not finite or `margin` <= 0.
+    NotSeparableError
+        No vector has a positive margin.
     RegularizerError
-        No vector has the margin, or the active set does not settle.
+        Newton's method does not settle.
 
     Notes
     -----
-    An active-set method: equality on a set of samples, from which negative multipliers leave one
-    at a time and which the most violated sample joins. Since w(γ; √k) = γ w(1; √k/γ), it runs at
-    γ = 1.
+    Newton's method from the hard-margin vector: each step minimises the quadratic model under the
+    constraints, a distance problem that non-negative least squares solve exactly.
     """
     x = _validate.matrix(signed, "signed")
     margin = _validate.positive(margin, "margin")
-    log_root = _per_feature(log_root_k, "log_root_k", x) - np.log(margin)
-    active: list[int] = [int(np.argmax(-np.linalg.norm(x, axis=1)))]
-    for _ in range(20 * len(x) + 20):
-        found = least_hyperbolic_entropy(x[active], np.ones(len(active)), log_root)
-        if found.dual.min() < 0:
-            del active[int(found.dual.argmin())]
-            continue
-        margins = x @ found.w
-        worst = int(margins.argmin())
-        if margins[worst] >= 1 - 1e-9:
-            dual = np.zeros(len(x))
-            dual[active] = found.dual
-            return Interpolator(margin * found.w, dual)
-        active.append(worst)
-    raise RegularizerError("the active set does not settle; are the samples separable?")
+    root = np.exp(_per_feature(log_root_k, "log_root_k", x))
+    w = margin * hard_margin(x).w
+    for _ in range(_MARGIN_STEPS):
+        slope = hyperbolic_entropy_slope(w, root)
+        half = (4 * w**2 + root**2) ** 0.25  # q'' = half^{-2}
+        lacking = margin - x @ (w - half**2 * slope)
+        scaled = x * half
+        rows = np.vstack([scaled.T, lacking])
+        share = nnls(rows, np.append(np.zeros(w.size), 1.0))[0]
+        dual = share / (1 - lacking @ share)
+        move = half * (scaled.T @ dual) - half**2 * slope
+        descent, step = float(slope @ move), 1.0
+        value = hyperbolic_entropy(w, root).sum()
+        while step > 1e-9:
+            if hyperbolic_entropy(w + step * move, root).sum() < value + 1e-4 * step * descent:
+                break
+            step /= 2
+        else:
+            return Interpolator(w, dual)
+        w = w + step * move
+    raise RegularizerError("Newton's method did not converge")
 
 
 # --- norms ---------------------------------------------------------------------------------------
