@@ -537,7 +537,7 @@ def least_radial(
         r = float(brentq(balance, least, far, xtol=1e-300, rtol=1e-15))
     w = shortest - r / float(slope(r)) * z
     gradient = float(slope(r)) / r * w + _validate.vector(tilt, "tilt")
-    return Interpolator(w, np.linalg.lstsq(x.T, gradient)[0])
+    return Interpolator(w, np.asarray(np.linalg.lstsq(x.T, gradient)[0], dtype=np.float64))
 
 
 def neuron_limit(
