@@ -10,6 +10,8 @@ with the time scale of the solution. The unit of time is one update of gradient 
 step size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that
 the two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
 
+`flow_to_interpolation` is the exception: ordinary time, squared errors, until nothing is left.
+
 Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8), Nacson et al. 2019 (linear
 networks, heavy tails); the method is this book's, and so is its stochastic twin, `stochastic_leap`.
 """
@@ -38,6 +40,7 @@ __all__ = [
     "ResidualFlow",
     "deep_linear_flow",
     "descend_then_flow",
+    "flow_to_interpolation",
     "layered_flow",
     "log_time_euler",
     "log_time_flow",
@@ -819,6 +822,73 @@ def layered_flow(
 
 
 # --- the solver ---------------------------------------------------------------------------------
+
+
+def flow_to_interpolation(
+    velocity: Callable[[FloatArray], FloatArray],
+    start: ArrayLike,
+    residual: Callable[[FloatArray], FloatArray],
+    *,
+    stop: float = 1e-10,
+    horizon: float = 1e6,
+    rtol: float = 1e-12,
+) -> FloatArray:
+    """Follow an autonomous flow on squared errors until it interpolates, in ordinary time.
+
+    Parameters
+    ----------
+    velocity
+        State ↦ velocity, shape (n,) ↦ (n,).
+    start
+        Shape (n,).
+    residual
+        State ↦ errors of the predictions, shape (N,).
+    stop
+        The largest error at the end; below about 1e-13 rounding never lets it happen.
+    horizon
+        Latest time > 0.
+    rtol
+        Relative tolerance of a step; the absolute one is a hundredth of it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The state where the largest error first equals `stop` (the start, if it is below).
+
+    Raises
+    ------
+    ValueError
+        A start that is not a finite vector, or `stop`, `horizon` or `rtol` <= 0.
+    FlowError
+        The errors are still larger at the horizon, or the solver gives up.
+
+    Notes
+    -----
+    The eighth-order method of Dormand and Prince. Near the end it is limited by stability, not by
+    accuracy, which keeps its errors at rounding.
+    """
+    state = _validate.vector(start, "start")
+    stop, rtol = _validate.positive(stop, "stop"), _validate.positive(rtol, "rtol")
+    horizon = _validate.positive(horizon, "horizon")
+
+    def excess(_: float, state: FloatArray) -> float:
+        return float(np.abs(residual(state)).max() - stop)
+
+    if excess(0.0, state) <= 0:
+        return state
+    excess.terminal = True  # type: ignore[attr-defined]
+    solution = solve_ivp(
+        lambda _, state: velocity(state),
+        (0.0, horizon),
+        state,
+        method="DOP853",
+        events=excess,
+        rtol=max(rtol, 1e-13),
+        atol=0.01 * rtol,
+    )
+    if solution.status != 1:
+        raise FlowError(f"no interpolation by time {horizon:g}: {solution.message}")
+    return np.asarray(solution.y_events[0][0], dtype=np.float64)
 
 
 def _preconditioned(

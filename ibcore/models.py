@@ -5,7 +5,7 @@ w = (W_L ... W_1)ᵀ, and the gradient of a loss of w reaches each layer through
 others.
 
 Sources: Nacson et al. 2019, Convergence of Gradient Descent on Separable Data (linear networks of
-any depth).
+any depth); Azulay et al. 2021, On the Implicit Bias of Initialization Shape (balanced starts).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from ibcore import _validate
 from ibcore._validate import FloatArray
 
-__all__ = ["deep_linear_gradients", "deep_linear_layers", "end_to_end"]
+__all__ = ["balanced_layers", "deep_linear_gradients", "deep_linear_layers", "end_to_end"]
 
 
 def deep_linear_layers(
@@ -98,3 +98,41 @@ def deep_linear_gradients(layers: Sequence[FloatArray], gradient: FloatArray) ->
         gradients.append(np.outer(after, right))
         after = after @ layer
     return gradients[::-1]
+
+
+def balanced_layers(
+    w: ArrayLike, depth: int, width: int, rng: np.random.Generator
+) -> list[FloatArray]:
+    """Return the layers of a balanced network of rank one with the predictor w.
+
+    Parameters
+    ----------
+    w
+        The predictor, shape (d,), not zero.
+    depth
+        L >= 1.
+    width
+        Of the hidden layers, >= 1.
+    rng
+        Draws the directions of the hidden layers.
+
+    Returns
+    -------
+    list of ndarray of float64
+        W_l = ‖w‖^{1/L} u_l u_{l-1}ᵀ with unit vectors u_0 = w/‖w‖ and u_L = 1, so that
+        W_l W_lᵀ = W_{l+1}ᵀ W_{l+1}.
+
+    Raises
+    ------
+    ValueError
+        Bad shapes, w = 0, or sizes that are not positive integers.
+    """
+    w = _validate.vector(w, "w")
+    depth, width = _validate.integer(depth, "depth", 1), _validate.integer(width, "width", 1)
+    rng = _validate.generator(rng, "rng")
+    norm = float(np.linalg.norm(w))
+    if norm == 0:
+        raise ValueError("w is zero; allowed: a vector with a direction")
+    hidden = rng.normal(size=(depth - 1, width))
+    units = [w / norm, *(h / np.linalg.norm(h) for h in hidden), np.ones(1)]
+    return [norm ** (1 / depth) * np.outer(units[k + 1], units[k]) for k in range(depth)]

@@ -666,3 +666,15 @@ def test_depth_refuses():
         flow.polynomial_tail_flow(signed, 0.0, solution.w, [1.0])
     with pytest.raises(ValueError, match=r"^layers has shapes"):
         flow.layered_flow([np.ones((2, 3))], signed, 1.0, [2.0])
+
+
+def test_flow_to_interpolation_follows_a_linear_flow():
+    x, y = np.array([[1.0, 2.0, 0.0]]), np.array([3.0])
+    start = np.array([0.5, -1.0, 2.0])
+    end = flow.flow_to_interpolation(lambda w: -x.T @ (x @ w - y), start, lambda w: x @ w - y)
+    np.testing.assert_allclose(end, start - np.linalg.pinv(x) @ (x @ start - y), atol=1e-9)
+    assert flow.flow_to_interpolation(lambda w: w, end, lambda w: 0 * w) is end
+    with pytest.raises(flow.FlowError, match="no interpolation"):
+        flow.flow_to_interpolation(lambda w: 0 * w, start, lambda w: x @ w - y, horizon=2.0)
+    with pytest.raises(ValueError, match="stop"):
+        flow.flow_to_interpolation(lambda w: w, start, lambda w: w, stop=0.0)

@@ -7,7 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ibcore.models import deep_linear_gradients, deep_linear_layers, end_to_end
+from ibcore.models import (
+    balanced_layers,
+    deep_linear_gradients,
+    deep_linear_layers,
+    end_to_end,
+)
 
 
 def random_layers(seed, widths):
@@ -44,3 +49,14 @@ def test_layers_are_checked():
             deep_linear_layers(bad, "layers", features)
     with pytest.raises(ValueError, match=r"^layers\[0\]"):
         deep_linear_layers([[1.0]], "layers")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_balanced_layers(depth):
+    w = np.array([0.3, -0.5, 0.1])
+    layers = balanced_layers(w, depth, 5, np.random.default_rng(0))
+    np.testing.assert_allclose(end_to_end(deep_linear_layers(layers, "layers", 3)), w)
+    for first, second in pairwise(layers):
+        np.testing.assert_allclose(first @ first.T, second.T @ second, atol=1e-12)
+    with pytest.raises(ValueError, match="w is zero"):
+        balanced_layers([0.0], depth, 5, np.random.default_rng(0))

@@ -1,0 +1,147 @@
+"""Potentials against their defining integrals and gradients; solvers against their certificates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from ibcore import regularizers as reg
+
+
+def problem(seed=0, n=4, d=9):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)), rng.normal(size=n)
+
+
+def test_scale_and_shape_of_the_magnitudes():
+    shape = np.array([-0.9, 0.0, 0.5])
+    p, q = reg.weight_magnitudes(0.3, shape)
+    np.testing.assert_allclose(p * q, 0.3)
+    np.testing.assert_allclose((q - p) / (q + p), shape)
+    np.testing.assert_allclose(reg.root_k(0.3, shape), 2 * (p**2 + q**2))
+
+
+@pytest.mark.parametrize("root", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("w", [-2.0, 1e-3, 5.0])
+def test_hyperbolic_entropy_is_its_integral(root, w):
+    end = np.arcsinh(2 * w / root)  # with z = (√k/2) sinh t
+    integral = quad(lambda t: t * root / 4 * np.cosh(t), 0, end, epsabs=0, epsrel=1e-12)[0]
+    np.testing.assert_allclose(reg.hyperbolic_entropy(w, root), integral, rtol=1e-9)
+
+
+def test_slopes_are_derivatives():
+    h, w = 1e-5, np.array([-1.5, 0.2, 3.0])
+    rise = reg.hyperbolic_entropy(w + h, 0.7) - reg.hyperbolic_entropy(w - h, 0.7)
+    np.testing.assert_allclose(rise / (2 * h), reg.hyperbolic_entropy_slope(w, 0.7), atol=1e-8)
+    r = np.array([0.3, 1.0, 4.0])
+    for delta in (-2.0, 0.0, 1.0):
+        rise = reg.neuron_potential(r + h, delta) - reg.neuron_potential(r - h, delta)
+        np.testing.assert_allclose(rise / (2 * h), reg.neuron_slope(r, delta), atol=1e-8)
+
+
+def test_potential_of_an_unbiased_start():
+    u, v = np.array([0.3, -0.4]), np.array([0.5, 0.1])
+    root, tilt = reg.diagonal_potential(u, u, v, v)
+    np.testing.assert_allclose(root, 2 * (u**2 + v**2))
+    np.testing.assert_allclose(tilt, 0, atol=1e-15)
+    with pytest.raises(ValueError, match="k = 0"):
+        reg.diagonal_potential([1.0], [0.0], [1.0], [0.0])
+
+
+@pytest.mark.parametrize("log_root", [-600.0, -20.0, 0.0, 10.0])
+def test_least_hyperbolic_entropy_satisfies_its_conditions(log_root):
+    x, y = problem()
+    rng = np.random.default_rng(1)
+    roots, tilt = log_root + rng.normal(size=9), 0.3 * rng.normal(size=9)
+    found = reg.least_hyperbolic_entropy(x, y, roots, tilt)
+    np.testing.assert_allclose(x @ found.w, y, atol=1e-9)
+    slope = reg.hyperbolic_entropy_slope(found.w, np.exp(roots))
+    np.testing.assert_allclose(slope - tilt, x.T @ found.dual, rtol=1e-7, atol=1e-7)
+
+
+def test_least_hyperbolic_entropy_refuses_dependent_rows():
+    with pytest.raises(reg.RegularizerError):
+        reg.least_hyperbolic_entropy([[1.0, 1.0], [1.0, 1.0]], [1.0, 2.0], 0.0)
+
+
+def test_norms():
+    x, y = problem()
+    c = np.random.default_rng(2).uniform(0.5, 2, 9)
+    short = reg.least_l2(x, y, c)
+    np.testing.assert_allclose(x @ short.w, y)
+    np.testing.assert_allclose(c * short.w, x.T @ short.dual, atol=1e-12)
+    sparse = reg.least_l1(x, y, c)
+    np.testing.assert_allclose(x @ sparse.w, y)
+    np.testing.assert_allclose(y @ sparse.dual, c @ abs(sparse.w))
+    assert (abs(x.T @ sparse.dual) <= c * (1 + 1e-9)).all()
+    with pytest.raises(reg.RegularizerError, match="no minimiser"):
+        reg.least_l1([[1.0, 1.0], [1.0, 1.0]], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 2.0])
+def test_least_radial_is_stationary(size):
+    x, y = problem()
+    z = -size * np.arange(9.0)
+    found = reg.least_radial(x, y, lambda r: 1.5 * np.sqrt(r), z)
+    gradient = 1.5 * found.w / np.sqrt(np.linalg.norm(found.w)) + z
+    np.testing.assert_allclose(x @ found.w, y, atol=1e-10)
+    np.testing.assert_allclose(reg.null_projector(x) @ gradient, 0, atol=1e-10)
+    np.testing.assert_allclose(gradient, x.T @ found.dual, atol=1e-9)
+
+
+def test_least_radial_refuses_what_has_no_minimiser():
+    x, y = problem()
+    with pytest.raises(reg.RegularizerError, match="never exceeds"):
+        reg.least_radial(x, y, lambda r: 1.0, np.arange(9.0))
+    with pytest.raises(ValueError, match="y is zero"):
+        reg.least_radial(x, 0 * y, lambda r: 1.0, np.arange(9.0))
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.7, 40.0])
+def test_the_closed_form_minimises_the_potential(delta):
+    x, y = problem()
+    w0 = np.random.default_rng(3).normal(size=9)
+    a0 = np.sqrt(delta + w0 @ w0)
+    found = reg.least_radial(x, y, lambda r: float(reg.neuron_slope(r, delta)), -1.5 * w0)
+    np.testing.assert_allclose(reg.neuron_limit(x, y, a0, w0), found.w, rtol=1e-9)
+    np.testing.assert_allclose(reg.neuron_limit(x, y, -a0, -w0), found.w, rtol=1e-9)
+    with pytest.raises(ValueError, match="sign is"):
+        reg.neuron_limit(x, y, a0, w0, sign=2)
+
+
+@pytest.mark.parametrize("log_root", [-5.0, 0.0, 8.0])
+def test_margin_hyperbolic_entropy_satisfies_its_conditions(log_root):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(10, 4))
+    x *= np.sign(x @ rng.normal(size=4))[:, None]
+    found = reg.margin_hyperbolic_entropy(x, log_root, 3.0)
+    margins = x @ found.w
+    assert margins.min() >= 3 * (1 - 1e-6)
+    assert found.dual.min() >= 0
+    np.testing.assert_allclose(found.dual * (margins - 3), 0, atol=1e-5)
+    slope = reg.hyperbolic_entropy_slope(found.w, np.exp(log_root))
+    np.testing.assert_allclose(slope, x.T @ found.dual, atol=1e-5 * abs(slope).max())
+
+
+def test_hessian_map_defect():
+    assert reg.hessian_map_defect(lambda w: np.diag(np.exp(w)), [0.1, 0.2]) < 1e-9
+    defect = reg.hessian_map_defect(lambda w: np.eye(2) * w[0], [0.1, 0.2])
+    assert defect == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: reg.root_k(0.0, 0.0), "scale"),
+        (lambda: reg.weight_magnitudes(1.0, [0.5, -1.0]), "shape"),
+        (lambda: reg.hyperbolic_entropy(1.0, 0.0), "root_k"),
+        (lambda: reg.neuron_slope(-1.0, 0.0), "r has"),
+        (lambda: reg.least_l2(np.eye(2), [1.0, 1.0], -1.0), "weights"),
+        (lambda: reg.least_hyperbolic_entropy(np.eye(2), [1.0], 0.0), "y has"),
+        (lambda: reg.margin_hyperbolic_entropy(np.eye(2), 0.0, 0.0), "margin"),
+    ],
+)
+def test_arguments_are_checked(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
