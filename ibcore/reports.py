@@ -167,14 +167,21 @@ def _allowed(comparison: Mapping[str, Any]) -> str:
     return number(comparison["tolerance"]) + suffix
 
 
+def _floor(outcome: Mapping[str, Any]) -> float:
+    """What is too small to print: below the resolution, or far below a bound without tolerance."""
+    resolution = _resolution(outcome)
+    if resolution == 0.0 and all(map(_real, outcome["predicted"])):
+        return 1e-4 * max(map(abs, outcome["predicted"]))
+    return resolution
+
+
 def _control_text(comparison: Mapping[str, Any], control: Mapping[str, Any]) -> str:
     """What the control measured, to three digits and never below what is determined."""
-    resolution = _resolution(control)
+    floor = _floor(control)
 
     def show(value: Any) -> str:
-        return (
-            f"< {number(resolution)}" if _real(value) and abs(value) < resolution else number(value)
-        )
+        small = _real(value) and abs(value) < floor
+        return f"< {number(floor, 1)}" if small else number(value)
 
     measured = _span(control["measured"], show)
     if comparison["relation"] in ("exact", "qualitative"):

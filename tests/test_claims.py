@@ -236,6 +236,17 @@ def test_rounding_noise_is_not_printed() -> None:
     assert "< 1e-10" in texts[0]
 
 
+def test_a_control_far_below_a_bound_is_not_printed_to_the_digit() -> None:
+    texts = []
+    for noise in (3.1e-12, 4.7e-12):
+        claim = exact_instance()
+        claim.at_least("distance", measured=0.02, predicted=1e-3)
+        claim.control("no distance", measured=noise)
+        texts.append(repr(claim.report()))
+    assert texts[0] == texts[1]
+    assert "no distance: < 1e-7" in texts[0]
+
+
 def test_headlines_use_the_words_of_the_book() -> None:
     bound = exact_instance()
     bound.at_most("gap", measured=0.25, predicted=1.0)
