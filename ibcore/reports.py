@@ -171,7 +171,7 @@ def _floor(outcome: Mapping[str, Any]) -> float:
     """What is too small to print: below the resolution, or far below a bound without tolerance."""
     resolution = _resolution(outcome)
     if resolution == 0.0 and all(map(_real, outcome["predicted"])):
-        return 1e-4 * max(map(abs, outcome["predicted"]))
+        return 1e-4 * float(max(map(abs, outcome["predicted"])))
     return resolution
 
 
