@@ -58,6 +58,13 @@ class Comparison:
     controls: list[Control] = field(default_factory=list)
 
 
+def _label(id: str) -> str:
+    """Return a label of a statement, or raise `ValueError`."""
+    if not _ID.fullmatch(id):
+        raise ValueError(f"id: {id!r} is not a label such as 'soudry2018-separable-thm3'")
+    return id
+
+
 # --- claiming ------------------------------------------------------------------------------------
 
 
@@ -98,15 +105,13 @@ class Claim:
         seeds: Sequence[int] = (),
         dtype: str = "float64",
     ) -> None:
-        if not _ID.fullmatch(id):
-            raise ValueError(f"id: {id!r} is not a label such as 'soudry2018-separable-thm3'")
+        self.id = _label(id)
         if grade not in GRADES:
             raise ValueError(f"grade: {grade!r} is not one of {', '.join(GRADES)}")
         if grade != "exact instance" and not scope.strip():
             raise ValueError(
                 f"scope: a claim of grade {grade!r} says in one line what it leaves out"
             )
-        self.id = id
         self.grade = grade
         self.scope = scope.strip()
         self.contradiction = contradicted.strip()
@@ -358,12 +363,11 @@ def not_checked(id: str, because: str) -> Report:
     ValueError
         A malformed id or no reason.
     """
-    if not _ID.fullmatch(id):
-        raise ValueError(f"id: {id!r} is not a label such as 'soudry2018-separable-thm3'")
+    label = _label(id)
     if not because.strip():
         raise ValueError("because: say why the result is not checked")
     return Report(
-        {"id": id, "status": "not checked", "because": because.strip(), "comparisons": []}
+        {"id": label, "status": "not checked", "because": because.strip(), "comparisons": []}
     )
 
 

@@ -821,9 +821,6 @@ def layered_flow(
     ]
 
 
-# --- the solver ---------------------------------------------------------------------------------
-
-
 def flow_to_interpolation(
     velocity: Callable[[FloatArray], FloatArray],
     start: ArrayLike,
@@ -889,6 +886,9 @@ def flow_to_interpolation(
     if solution.status != 1:
         raise FlowError(f"no interpolation by time {horizon:g}: {solution.message}")
     return np.asarray(solution.y_events[0][0], dtype=np.float64)
+
+
+# --- the solver ---------------------------------------------------------------------------------
 
 
 def _preconditioned(

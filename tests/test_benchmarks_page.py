@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from ibbook import benchmarks
+from ibbook import benchmarks, json_files
 
 ROOT = Path(__file__).parents[1]
-RECORD = benchmarks.load(ROOT / benchmarks.RECORD)
+RECORD = json_files.read(ROOT / benchmarks.RECORD)
 
 
 def test_every_measured_method_has_a_row() -> None:

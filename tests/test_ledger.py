@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from ibbook import ledger
+from ibbook import json_files, ledger
 from ibbook.records import Record, claims_in
 from ibbook.statements import Statement
 from ibcore.claims import Claim, Report, not_checked
@@ -186,7 +186,7 @@ def test_build_refuses_what_the_schema_refuses() -> None:
 
 def test_dump_and_load_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "site" / "ledger.json"
-    ledger.dump(built(), path)
+    json_files.write(built(), path)
     assert json.loads(path.read_text("utf-8")) == json.loads(json.dumps(built()))
 
 
@@ -195,7 +195,7 @@ def test_json_holds_finite_numbers_only(tmp_path: Path, value: float) -> None:
     found = built()
     first(found)["error"] = value
     with pytest.raises(ValueError, match="not JSON compliant"):
-        ledger.dump(found, tmp_path / "ledger.json")
+        json_files.write(found, tmp_path / "ledger.json")
     assert not (tmp_path / "ledger.json").exists(), "nothing half-written"
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibbook import __main__ as command
-from ibbook import reference
+from ibbook import json_files, reference
 from ibbook.book import Book
 
 
@@ -122,8 +122,8 @@ def test_every_other_change_is_named(change: str) -> None:
 
 def test_dump_and_load_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "reference" / "ledger.json"
-    reference.dump(OLD, path)
-    assert reference.load(path) == OLD
+    json_files.write(OLD, path)
+    assert json_files.read(path) == OLD
     assert path.read_text("utf-8").endswith("}\n")
 
 
@@ -132,8 +132,8 @@ def test_the_command_says_what_moves_and_replaces_the_reference(
 ) -> None:
     book = Book.at(tmp_path)
     for value, expected in [(1.0, "tiny-thm1: is new"), (1.5, "was 1.0, is 1.5")]:
-        reference.dump(ledger(value), book.html / "ledger.json")
+        json_files.write(ledger(value), book.html / "ledger.json")
         assert command.write_reference(book) == 0
         assert expected in capsys.readouterr().out
-    kept = reference.load(tmp_path / command.REFERENCE)
+    kept = json_files.read(tmp_path / command.REFERENCE)
     assert kept == reference.extract(ledger(1.5))

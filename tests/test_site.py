@@ -21,7 +21,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from ibbook import ledger, reference
+from ibbook import json_files, ledger, reference
 from ibbook.book import Book
 from ibbook.records import read_records
 
@@ -241,7 +241,7 @@ def test_the_map_has_a_node_a_statement() -> None:
 
 def test_the_numbers_are_those_of_the_committed_reference() -> None:
     assert REFERENCE.exists(), "there is no reference: run `make reference` and commit it"
-    moved = reference.differences(reference.load(REFERENCE), reference.extract(published()))
+    moved = reference.differences(json_files.read(REFERENCE), reference.extract(published()))
     assert not moved, "\n".join([*moved, "if this is meant: `make reference`, and commit it"])
 
 

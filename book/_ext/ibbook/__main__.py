@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import reference, repository
+from ibbook import json_files, reference, repository
 from ibbook.book import Book
 
 REFERENCE = Path("tests") / "reference" / "ledger.json"
@@ -69,12 +69,12 @@ def serve(book: Book, port: int) -> int:
 
 def write_reference(book: Book) -> int:
     """Replace the committed reference by the ledger's numbers, saying what moves."""
-    new = reference.extract(reference.load(book.html / "ledger.json"))
+    new = reference.extract(json_files.read(book.html / "ledger.json"))
     path = book.root / REFERENCE
-    old = reference.load(path) if path.exists() else {}
+    old = json_files.read(path) if path.exists() else {}
     for line in reference.differences(old, new):
         print(line)
-    reference.dump(new, path)
+    json_files.write(new, path)
     print(f"wrote {path.relative_to(book.root)}: {len(new)} claims")
     return 0
 

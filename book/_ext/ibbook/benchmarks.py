@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,6 @@ from ibcore.reports import number
 
 #: Where `benchmarks/run.py` writes its record, from the root of the book.
 RECORD = Path("benchmarks") / "record.json"
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read a record.
-
-    Parameters
-    ----------
-    path : Path
-        The JSON file.
-    """
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded
 
 
 def as_html(record: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import jsonschema
 
+from ibbook import json_files
 from ibbook.records import Record
 from ibbook.statements import PROVENANCE, Statement
 from ibcore import reports
@@ -22,8 +22,7 @@ SCHEMA = "implicit-bias-ledger/1"
 
 def schema() -> dict[str, Any]:
     """The JSON schema of `ledger.json`."""
-    loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
-    return loaded
+    return json_files.read(SCHEMA_PATH)
 
 
 def build(
@@ -92,22 +91,6 @@ def _row(statement: Statement, record: Record) -> dict[str, Any]:
         "uses": list(statement.uses),
         "comparisons": comparisons,
     }
-
-
-def dump(ledger: Mapping[str, Any], path: Path) -> None:
-    """Write a ledger as JSON, so that two of them can be compared line by line.
-
-    Parameters
-    ----------
-    ledger : mapping
-        A ledger.
-    path : Path
-        Where to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(ledger, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
 
 
 # --- the page ------------------------------------------------------------------------------------

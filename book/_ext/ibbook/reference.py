@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 #: Fields of a comparison that the reference keeps; costs and versions may move freely.
@@ -85,29 +83,3 @@ def _value_differences(what: str, old: list[Any], new: list[Any], drift: float) 
         if moved:
             by = f", by {abs(b - a):.3g} where {drift:.3g} is allowed" if numbers else ""
             yield f"{what}, instance {position + 1}: was {a}, is {b}{by}"
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read a committed reference.
-
-    Parameters
-    ----------
-    path : Path
-        The JSON file.
-    """
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded
-
-
-def dump(reference: Mapping[str, Any], path: Path) -> None:
-    """Write a reference, in a form whose diffs can be read.
-
-    Parameters
-    ----------
-    reference : mapping
-        As `extract` returns it.
-    path : Path
-        Where to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(reference, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

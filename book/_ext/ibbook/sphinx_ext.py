@@ -22,7 +22,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, ledger, repository, results_map
+from ibbook import benchmarks, chain, json_files, ledger, repository, results_map
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -56,7 +56,7 @@ class BenchmarksDirective(SphinxDirective):
         """Render the record; the page depends on its file."""
         path = Path(self.env.srcdir) / benchmarks.RECORD
         self.env.note_dependency(str(path))
-        return [nodes.raw("", benchmarks.as_html(benchmarks.load(path)), format="html")]
+        return [nodes.raw("", benchmarks.as_html(json_files.read(path)), format="html")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -88,25 +88,22 @@ def _skip(translator: Any, node: nodes.Node) -> None:
 # --- state on the environment --------------------------------------------------------------------
 
 
-def _statements(env: BuildEnvironment) -> dict[str, list[Statement]]:
-    if not hasattr(env, "ib_statements"):
-        env.ib_statements = {}  # type: ignore[attr-defined]
-    found: dict[str, list[Statement]] = env.ib_statements  # type: ignore[attr-defined]
+def _state(env: BuildEnvironment, name: str) -> dict[str, Any]:
+    """A mapping that lives, and is pickled, with the environment; empty at first."""
+    found: dict[str, Any] = vars(env).setdefault(name, {})
     return found
+
+
+def _statements(env: BuildEnvironment) -> dict[str, list[Statement]]:
+    return _state(env, "ib_statements")
 
 
 def _score_pages(env: BuildEnvironment) -> dict[str, str]:
-    if not hasattr(env, "ib_score_pages"):
-        env.ib_score_pages = {}  # type: ignore[attr-defined]
-    found: dict[str, str] = env.ib_score_pages  # type: ignore[attr-defined]
-    return found
+    return _state(env, "ib_score_pages")
 
 
 def _digests(env: BuildEnvironment) -> dict[str, str]:
-    if not hasattr(env, "ib_digests"):
-        env.ib_digests = {}  # type: ignore[attr-defined]
-    found: dict[str, str] = env.ib_digests  # type: ignore[attr-defined]
-    return found
+    return _state(env, "ib_digests")
 
 
 def _book(app: Sphinx) -> Book:
@@ -295,7 +292,7 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
         return
     book, out = _book(app), Path(app.outdir)
     _forget_removed(app.env, out)
-    ledger.dump(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
+    json_files.write(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
     for docname in book.chapters:
         target = out / "_sources" / f"{docname}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
