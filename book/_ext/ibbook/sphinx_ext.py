@@ -1,7 +1,8 @@
 """The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
 
-What it adds to the pages: the role ``{uses}``, the directives ``{ledger}`` and ``{results-map}``, a
-status line under each statement, names in references to statements, launch and download buttons.
+What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
+``{benchmarks}`` and ``{status}``, a status line under each statement, names in references to
+statements, launch and download buttons.
 What it adds to the site: `ledger.json` and the executed notebooks.
 """
 
@@ -22,7 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, json_files, ledger, repository, results_map
+from ibbook import benchmarks, chain, json_files, ledger, repository, results_map, status
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -34,7 +35,7 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}`` and ``{results-map}``: where the computed page goes.
+    """``{ledger}``, ``{results-map}`` and ``{status}``: where the computed page goes.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
     picture; the words are on the page of the whole map.
@@ -62,7 +63,7 @@ class BenchmarksDirective(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_role("uses", UsesRole())
-    for name in ("ledger", "results-map"):
+    for name in ("ledger", "results-map", "status"):
         app.add_directive(name, ScoreDirective)
     app.add_directive("benchmarks", BenchmarksDirective)
     app.add_node(score, html=(_skip, _skip))
@@ -250,13 +251,15 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     found: dict[str, Any] = app.ib_ledger  # type: ignore[attr-defined]
     if placeholder["kind"] == "ledger":
         return ledger.as_html(found, link)
+    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
+    if placeholder["kind"] == "status":
+        return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
-    status = {row["id"]: row["status"] for row in found["claims"]}
-    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
-    arguments = (statements, status, titles, link)
+    outcomes = {row["id"]: row["status"] for row in found["claims"]}
+    arguments = (statements, outcomes, titles, link)
     picture = (
         '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
         f"{results_map.as_svg(*arguments)}</div>"
