@@ -1005,7 +1005,10 @@ class _Diagonal:
             log_scale = -power @ dz / radial
             log_scale[:k] += 2 * theta**2 / square - depth * z * power / radial
             matrix = np.vstack([top, change[reference] - change])
-            return np.asarray(square / radial * (matrix + np.outer(rate, log_scale)))
+            result = np.asarray(square / radial * (matrix + np.outer(rate, log_scale)))
+            if not np.isfinite(result).all():
+                raise FlowError(f"the weights overflow before log ‖θ‖ = {end:g}")
+            return result
 
         with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
             # Trial steps may overflow: the solver takes that as a failed step.

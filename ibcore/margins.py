@@ -1431,7 +1431,7 @@ def split_minimiser(shallow: ArrayLike, deep: ArrayLike, level: float) -> SplitM
 
 
 def _split_descent(a: FloatArray, b: FloatArray, gamma: float, y: FloatArray) -> FloatArray:
-    """Return the minimiser (β, w) at a level; zeros of the guess of w may move, signs may change."""
+    """Return the minimiser (β, w) at a level, from a guess."""
     k = a.shape[1]
     rows, y = np.hstack([a, b]), y.copy()
     twice = np.append(np.full(k, 2.0), np.zeros(b.shape[1]))
@@ -1445,15 +1445,20 @@ def _split_descent(a: FloatArray, b: FloatArray, gamma: float, y: FloatArray) ->
         hessian += 1e-15 * np.trace(hessian) * np.eye(len(hessian))
         step = np.zeros(y.size)
         step[used] = np.linalg.solve(hessian, dual @ part - (twice * y + sign)[used])
-        # Capped at 1 in every exponent, the step lowers the objective from wherever it starts.
         change = float(np.abs(rows @ step).max())
-        length = 1 / max(1.0, change)
         ends = np.full(y.size, math.inf)
         towards = (sign != 0) & (step * sign < 0)
         ends[towards] = -y[towards] / step[towards]
         first = int(np.argmin(ends))
-        if ends[first] <= length:
-            y, last = y + ends[first] * step, math.inf
+        length = _descent_length(
+            rows @ step,
+            dual,
+            float((twice * y + sign) @ step),
+            float(twice @ step**2),
+            min(1.0, ends[first]),
+        )
+        if length == ends[first]:
+            y, last = y + length * step, math.inf
             y[first] = sign[first] = 0.0
             continue
         y = y + length * step
@@ -1465,6 +1470,26 @@ def _split_descent(a: FloatArray, b: FloatArray, gamma: float, y: FloatArray) ->
             sign[worst], change = np.sign(rows[:, worst] @ dual), math.inf
         last = change
     raise RuntimeError(f"shallow, deep: no minimiser found at level {gamma:g}")
+
+
+def _descent_length(
+    rise: FloatArray, dual: FloatArray, linear: float, quadratic: float, longest: float
+) -> float:
+    """Return a length of a Newton step along which the objective falls.
+
+    Its slope after a length t is linear + quadratic t - Σ λ rise e^{-t rise}.
+    """
+
+    def slope(t: float) -> float:
+        exponent = np.minimum(-t * rise, _TOP_EXPONENT)
+        return float(linear + quadratic * t - dual * rise @ np.exp(exponent))
+
+    # Capped at 1 in every exponent, a step lowers the objective from wherever it starts.
+    safe = min(longest, 1 / max(1.0, float(np.abs(rise).max())))
+    start, length = slope(0.0), longest
+    while length > safe and not slope(length) <= 0.5 * abs(start):
+        length /= 2
+    return max(length, safe)
 
 
 def _complementary(matrix: FloatArray, constant: FloatArray) -> FloatArray:

@@ -767,7 +767,8 @@ def test_the_split_minimiser_of_three_points_by_hand(level):
 
 def test_the_split_minimiser_without_separation_and_with_bad_input(monkeypatch):
     found = margins.split_minimiser([[1.0], [-1.0]], [[1.0], [-1.0]], 2.0)
-    assert found.norm_squared == 0 and found.margin == 0
+    assert found.norm_squared == 0
+    assert found.margin == 0
     with pytest.raises(ValueError, match="deep has 1 rows"):
         margins.split_minimiser([[1.0], [2.0]], [[1.0]], 1.0)
     monkeypatch.setattr(margins, "_NEWTON_STEPS", 0)
