@@ -7,7 +7,7 @@ first root of the characteristic polynomial reaches the unit circle.
 Convention: *undampened* momentum, v ← m v + g, x ← x - η v. A dampened run, v ← m v + (1-m) g, with
 step size η_d is the undampened one with η = (1-m) η_d: its thresholds are c*/(1-m).
 
-Source: Giladi et al. 2020, At Stability's Edge. Every formula is derived in the chapter of the book.
+Source: Giladi et al. 2020, At Stability's Edge; every formula is derived in the book's chapter.
 """
 
 from __future__ import annotations
@@ -228,9 +228,7 @@ def decay_threshold(delay: int, decay: float) -> float:
     delay, kept = _validate.integer(delay, "delay", 0), 1 - _fraction(decay, "decay")
     if delay == 0:
         return 1 + kept
-    theta = _crossing(
-        lambda angle: delay * angle + _angle(angle, kept) - np.pi, np.pi / delay
-    )
+    theta = _crossing(lambda angle: delay * angle + _angle(angle, kept) - np.pi, np.pi / delay)
     return float(abs(np.exp(1j * theta) - kept))
 
 
@@ -257,7 +255,9 @@ def random_delay_threshold(law: ArrayLike) -> float:
     if not np.allclose(p, p[::-1], rtol=0, atol=1e-12):
         raise ValueError("law is not symmetric; allowed: the same probabilities read backwards")
     theta = np.pi / p.size
-    return float(2 * np.sin(theta / 2) / (p @ np.cos((np.arange(p.size) - (p.size - 1) / 2) * theta)))
+    return float(
+        2 * np.sin(theta / 2) / (p @ np.cos((np.arange(p.size) - (p.size - 1) / 2) * theta))
+    )
 
 
 # --- second moments -------------------------------------------------------------------------------
@@ -318,8 +318,10 @@ def mean_square_threshold(delay: int, noise: float) -> float:
     delay, noise = _validate.integer(delay, "delay", 0), _validate.non_negative(noise, "noise")
     half = (2 * delay + 1) / 2
     phi = _crossing(
-        lambda x: noise**2 * np.sin(x / 2) * np.cos(np.pi / 4 - half * x / 2)
-        - np.cos(x / 2) * np.sin(np.pi / 4 - half * x / 2),
+        lambda x: (
+            noise**2 * np.sin(x / 2) * np.cos(np.pi / 4 - half * x / 2)
+            - np.cos(x / 2) * np.sin(np.pi / 4 - half * x / 2)
+        ),
         np.pi / (2 * half),
     )
     return float(2 * np.sin(phi / 2))
@@ -365,8 +367,8 @@ def random_worker_moments(c: float, workers: int) -> FloatArray:
     Returns
     -------
     ndarray, shape (4, 4)
-        Acts on E x², E x ȳ, E of the mean of y_i², E ȳ², where y_i was read by worker i and ȳ is the
-        mean over workers.
+        Acts on E x², E x ȳ, E of the mean of y_i², E ȳ², where y_i was read by worker i and ȳ is
+        the mean over workers.
 
     Raises
     ------
@@ -539,6 +541,7 @@ def growth_rate(
 
     advance = _iterates(watched, start, step_size, delay, momentum, kind)
     period = 2 * (2 * delay + 1)  # of the slowest mode at the edge: its energy does not oscillate
+    period *= max(1, 24 // period)
     next(advance)
     logs, scale = [], np.zeros(np.shape(start)[:-1])
     for _ in range(max(steps // period, 8)):
@@ -553,8 +556,9 @@ def growth_rate(
         for x in window:
             x /= np.sqrt(energy)[..., None]
     first = int(transient * len(logs))
-    slopes = np.polyfit(period * np.arange(first, len(logs)),
-                        np.reshape(logs[first:], (len(logs) - first, -1)), 1)[0]
+    slopes = np.polyfit(
+        period * np.arange(first, len(logs)), np.reshape(logs[first:], (len(logs) - first, -1)), 1
+    )[0]
     return np.asarray(slopes.reshape(scale.shape))
 
 
@@ -566,7 +570,7 @@ def _iterates(
     momentum: ArrayLike,
     kind: Momentum,
 ) -> Iterator[deque[FloatArray]]:
-    """Yield the window x_{t-τ-1}, ..., x_t for t = 0, 1, ...; the caller may rescale it in place."""
+    """Yield the window x_{t-τ-1}, ..., x_t for t = 0, 1, ...; the caller may rescale it."""
     x = _validate.array(start, "start").copy()
     if x.ndim == 0:
         raise ValueError("start is a single number; allowed: shape (..., P)")
