@@ -40,6 +40,7 @@ __all__ = [
     "in_invariant_set",
     "least_squares_solution",
     "scalar_descent",
+    "scalar_elementary",
     "scalar_minimum",
     "scalar_normal_form",
     "scalar_on_manifold",
@@ -488,6 +489,39 @@ class NormalForm(NamedTuple):
     gamma: FloatArray
 
 
+def scalar_elementary(w: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return e₂ and e₃, elementary symmetric functions of the shares p_i = w̄_i^{-2}/φ.
+
+    Parameters
+    ----------
+    w
+        Weights, shape (..., D); what counts is the gradient-flow solution.
+
+    Returns
+    -------
+    e2, e3 : ndarray of float64, shape (...)
+
+    Raises
+    ------
+    ValueError
+        As `scalar_solution`.
+
+    Notes
+    -----
+    By the product recursion, which adds positive terms only: from power sums e₂ loses all digits
+    when one share is near 1.
+    """
+    inverse = scalar_solution(w) ** -2.0
+    shares = inverse / inverse.sum(axis=-1, keepdims=True)
+    first, second, third = (np.zeros(shares.shape[:-1]) for _ in range(3))
+    for i in range(shares.shape[-1]):
+        p = shares[..., i]
+        third = third + second * p
+        second = second + first * p
+        first = first + p
+    return np.asarray(second), np.asarray(third)
+
+
 def scalar_normal_form(w: ArrayLike) -> NormalForm:
     """Return the coefficients of the flip and of the drift at the edge of stability.
 
@@ -499,29 +533,17 @@ def scalar_normal_form(w: ArrayLike) -> NormalForm:
     Returns
     -------
     NormalForm
-        κ = 8(4e₂² - e₃) and γ = 8(e₂ + 3e₃ - 4e₂²), where e₂ and e₃ are the elementary symmetric
-        functions of the shares p_i = w̄_i^{-2}/φ.
+        κ = 8(4e₂² - e₃) and γ = 8(e₂ + 3e₃ - 4e₂²), with e₂ and e₃ of `scalar_elementary`.
 
     Raises
     ------
     ValueError
         As `scalar_solution`.
-
-    Notes
-    -----
-    e₂ and e₃ by the product recursion: from power sums κ loses all digits when one share is near 1.
     """
-    inverse = scalar_solution(w) ** -2.0
-    shares = inverse / inverse.sum(axis=-1, keepdims=True)
-    first, second, third = (np.zeros(shares.shape[:-1]) for _ in range(3))
-    for i in range(shares.shape[-1]):
-        p = shares[..., i]
-        third = third + second * p
-        second = second + first * p
-        first = first + p
+    second, third = scalar_elementary(w)
+    square = second**2
     return NormalForm(
-        np.asarray(8 * (4 * second**2 - third)),
-        np.asarray(8 * (second + 3 * third - 4 * second**2)),
+        np.asarray(8 * (4 * square - third)), np.asarray(8 * (second + 3 * third - 4 * square))
     )
 
 
@@ -746,6 +768,7 @@ def squared_drift(
 # --- any model with squared errors --------------------------------------------------------------
 
 _STEPS = 2000  # of the integrator, accepted and refused together
+_STIFF = 1e-10  # slower modes than this share of the fastest are left to the explicit part
 _SERIES = 18  # terms of the Taylor series of φ_k for |z| <= 1: the first one left out is 1e-19
 
 
@@ -770,8 +793,10 @@ class _Frozen:
 
     def __init__(self, rows: FloatArray, velocity: Callable[[FloatArray], FloatArray]) -> None:
         self.velocity = velocity
-        _, singular, self.basis = np.linalg.svd(rows, full_matrices=False)
-        self.rates = singular**2
+        values, vectors = np.linalg.eigh(rows @ rows.T)
+        stiff = values > _STIFF * values[-1]
+        self.rates = values[stiff]
+        self.basis = (vectors[:, stiff].T @ rows) / np.sqrt(self.rates)[:, None]
 
     def linear(self, move: FloatArray) -> FloatArray:
         """Return the linear part of the velocity at a distance `move` from the frozen point."""
@@ -851,22 +876,26 @@ def least_squares_solution(
         errors = residuals(at)
         return (errors**2).sum() / (2 * errors.numel())
 
-    def velocity(at: FloatArray) -> FloatArray:
-        return -curvature.gradient(objective, at)
+    def evaluate(at: FloatArray) -> tuple[float, FloatArray]:
+        theta = torch.tensor(at).requires_grad_()
+        value = objective(theta)
+        slope = torch.autograd.grad(value, theta)[0].numpy()
+        return (2 * float(value.detach())) ** 0.5, -slope
 
     h = 0.0
     for _ in range(_STEPS):
-        size = float(2 * objective(torch.tensor(point))) ** 0.5
+        size, slope = evaluate(point)
+        if not np.isfinite(slope).all():
+            raise ValueError("theta: expected weights where the gradient is finite")
         if size <= stop:
             return point
         rows = curvature.jacobian(residuals, point)
-        frozen = _Frozen(rows / np.sqrt(len(rows)), velocity)
-        h = h or 1.0 / max(frozen.rates[0], 1e-300)
-        slope = velocity(point)
+        frozen = _Frozen(rows / np.sqrt(len(rows)), lambda at: evaluate(at)[1])
+        h = h or 1.0 / float(frozen.rates[-1])
         while True:
             coarse = frozen.step(point, h, slope)
             middle = frozen.step(point, h / 2, slope)
-            fine = frozen.step(middle, h / 2, velocity(middle))
+            fine = frozen.step(middle, h / 2, evaluate(middle)[1])
             error = float(np.linalg.norm(fine - coarse)) / 15
             ratio = error / (tolerance * float(np.linalg.norm(point)))
             h *= min(8.0, max(0.2, 0.9 / max(ratio, 1e-12) ** 0.2))
