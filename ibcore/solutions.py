@@ -393,8 +393,9 @@ def frozen_orbit(
     kept = np.empty((keep, *p.shape))
     for t in range(burn + keep):
         squares = _smallest_square(beta, 2 * np.log(p)[..., None]) + beta
-        p = p * (1 - eta * ((p - 1) * p)[..., None] / squares).prod(axis=-1)
-        if not (p > 0).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = p * (1 - eta * ((p - 1) * p)[..., None] / squares).prod(axis=-1)
+        if not ((p > 0) & np.isfinite(p)).all():
             raise ValueError(f"step_size: an orbit leaves the positive products at step {t + 1}")
         if t >= burn:
             kept[t - burn] = p
@@ -680,7 +681,7 @@ def squared_solution(u: ArrayLike, v: ArrayLike, x: ArrayLike, y: ArrayLike) -> 
         share = np.ones(value.shape)
         for _ in range(60):
             trial = nu + share[..., None] * move
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 growth = np.exp(2 * _transposed_times(x, trial))
                 new_up, new_down = u**2 / growth, v**2 * growth
                 new = (new_up + new_down).sum(axis=-1) / 2 + (y * trial).sum(axis=-1)
@@ -858,7 +859,7 @@ def least_squares_solution(
         A start that is not a finite vector, `tolerance` or `stop` <= 0, or derivatives that are
         not finite.
     FlowError
-        The residuals are still larger than `stop` after 2000 steps.
+        The flow comes to rest, or 2000 steps are done, and the residuals are larger than `stop`.
 
     Notes
     -----
@@ -896,10 +897,12 @@ def least_squares_solution(
             coarse = frozen.step(point, h, slope)
             middle = frozen.step(point, h / 2, slope)
             fine = frozen.step(middle, h / 2, evaluate(middle)[1])
-            error = float(np.linalg.norm(fine - coarse)) / 15
-            ratio = error / (tolerance * float(np.linalg.norm(point)))
+            moved, length = (float(np.linalg.norm(z)) for z in (fine - point, point))
+            ratio = float(np.linalg.norm(fine - coarse)) / (15 * tolerance * (length + moved))
             h *= min(8.0, max(0.2, 0.9 / max(ratio, 1e-12) ** 0.2))
             if ratio <= 1:
                 break
+        if moved <= 1e-15 * length:
+            break
         point = fine
-    raise FlowError(f"residuals: still {size:.1e} after {_STEPS} steps; is zero loss in reach?")
+    raise FlowError(f"residuals: the flow rests at {size:.1e}; is zero loss in reach?")
