@@ -370,8 +370,8 @@ def small_network():
     import torch
 
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(3, 3)), rng.normal(size=3)
-    network = networks.Network((3, 6, 1))
+    x, y = rng.normal(size=(2, 2)), rng.normal(size=2)
+    network = networks.Network((2, 5, 1))
     points, targets = torch.tensor(x), torch.tensor(y)
 
     def residuals(theta):
