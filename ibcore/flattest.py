@@ -1,15 +1,15 @@
-"""Convex programs of flatness: how flat can a two-layer ReLU network be, given what it computes?
+"""Convex programs of flatness: how flat a two-layer ReLU network can be, given what it computes.
 
 With p_i = v_i² and q_i = |w_i|² the sharpness of an interpolating network is convex, and so is the
 set p_i q_i >= a_i² that keeps the function. Every program here comes with its dual, a certificate.
 
-Sources: the programs are derived in the chapter on Nacson et al. 2023; the stability norm is theirs.
+Sources: derived in the chapter on Nacson et al. 2023; the stability norm is theirs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,8 @@ def flattest_rescaling(
         reach = np.abs(net.v) * np.linalg.norm((gates * u) @ extended, axis=1)
         height = np.abs(features @ u)
         lower = max(lower, float((u.sum() ** 2 + 2 * reach @ height) / n))
-        trial = shallow._rescaled(net, reach, height)
-        value, top = shallow._top(shallow.tangent_gram(trial, x))
+        trial = shallow.rescaled(net, reach, height)
+        value, top = shallow.leading(shallow.tangent_gram(trial, x))
         if value < best.sharpness:
             best = Flattest(trial, value, lower)
         if best.sharpness - lower <= rtol * lower:
@@ -104,7 +104,7 @@ def flattest_rescaling(
     return replace(best, lower=lower)
 
 
-# --- networks of any width -------------------------------------------------------------------------
+# --- networks of any width -----------------------------------------------------------------------
 
 
 def flattest_interpolant(
@@ -199,7 +199,8 @@ def _positive_part(z: FloatArray) -> FloatArray:
     """Nearest positive semi-definite matrix, scaled to unit trace."""
     values, vectors = np.linalg.eigh((z + z.T) / 2)
     values = np.maximum(values, 0.0)
-    return (vectors * (values / values.sum())) @ vectors.T
+    part: FloatArray = (vectors * (values / values.sum())) @ vectors.T
+    return part
 
 
 def _bound(
@@ -212,7 +213,8 @@ def _bound(
     n = len(x)
     nu = nu - nu.mean()
     ends = [-np.inf, *x, np.inf]
-    excess, worst = 0.0, {1: [], -1: []}
+    excess = 0.0
+    worst: dict[int, list[float]] = {1: [], -1: []}
     for j in range(1, len(ends)):
         for sign, active in ((1, np.arange(n) >= j - 1), (-1, np.arange(n) < j - 1)):
             weight = active.astype(np.float64)
@@ -310,7 +312,9 @@ def _through_points(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     return u, np.einsum("ij,ij->i", u, points[i])
 
 
-def _closed_cells(points: FloatArray, u: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _closed_cells(
+    points: FloatArray, u: FloatArray, t: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Ridges through the points, and their weight: the least over which side the points are on."""
     n, d = points.shape
     z = u @ points.T - t[:, None]

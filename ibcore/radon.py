@@ -1,12 +1,12 @@
 """Functions as integrals of ridges, and what those integrals cost.
 
-A function is f(x) = ∫∫ α(u, t) max(u·x - t, 0) du dt + affine over unit vectors u and offsets t, with
-α = γ R(-Δ)^((d+1)/2) f, R the Radon transform and γ = 1/(2(2π)^(d-1)). Its norm is ∫∫ |α| g, with a
-weight g that the inputs set. For standard normal inputs, a Gaussian bump and a pyramid smoothed by
-a Gaussian all of it is explicit.
+A function is f(x) = ∫∫ α(u, t) max(u·x - t, 0) du dt + affine over unit vectors u and offsets t,
+with α = -γ R(-Δ)^((d+1)/2) f, R the Radon transform and γ = 1/(2(2π)^(d-1)). Its norm is ∫∫ |α| g,
+with a weight g that the inputs set. For standard normal inputs, a Gaussian bump and a pyramid
+smoothed by a Gaussian all of it is explicit.
 
-Sources: Ongie et al. 2020, A Function Space View of Bounded Norm Infinite Width ReLU Nets; Nacson et
-al. 2023, The Implicit Bias of Minima Stability in Multivariate Shallow ReLU Networks.
+Sources: Ongie et al. 2020, A Function Space View of Bounded Norm Infinite Width ReLU Nets; Nacson
+et al. 2023, The Implicit Bias of Minima Stability in Multivariate Shallow ReLU Networks.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def gaussian_weight_slope(t: ArrayLike) -> FloatArray:
     rise = m * (m - s)  # of the mean, m' = m (m - t)
     length = np.sqrt(1 + m**2)
     # (q² (m - s))' = q² (m' - 1) - 2 q φ (m - s), with φ = q m
-    slope: FloatArray = q**2 * (
-        (rise - 1 - 2 * m * (m - s)) * length + (m - s) * m * rise / length
-    )
+    slope: FloatArray = q**2 * ((rise - 1 - 2 * m * (m - s)) * length + (m - s) * m * rise / length)
     return slope
 
 
@@ -102,7 +100,7 @@ def bump_density(t: ArrayLike, beta: float, n_features: int) -> FloatArray:
     beta, n_features = _validate.positive(beta, "beta"), _validate.integer(n_features, "d", 2)
     s = np.sqrt(beta) * _validate.array(t, "t")
     if n_features == 3:
-        quartic: FloatArray = (16 * s**4 - 48 * s**2 + 12) * np.exp(-(s**2))
+        quartic: FloatArray = (48 * s**2 - 16 * s**4 - 12) * np.exp(-(s**2))
         return beta * quartic / (8 * np.pi)
     if n_features > 3:
         raise ValueError(f"n_features is {n_features}; allowed: 2 or 3")
@@ -112,7 +110,7 @@ def bump_density(t: ArrayLike, beta: float, n_features: int) -> FloatArray:
     return beta * third / (2 * np.pi)
 
 
-# --- the pyramid -----------------------------------------------------------------------------------
+# --- the pyramid ---------------------------------------------------------------------------------
 
 
 def pyramid(x: ArrayLike) -> FloatArray:
@@ -161,8 +159,9 @@ def _strengths(angle: float, rest: float) -> tuple[float, float]:
 def _density(distances: list[FloatArray], outer: float, inner: float, eps: float) -> FloatArray:
     """α from the distances to the peaks at +c, -c, +s, -s."""
     above_c, below_c, above_s, below_s = (special.dawsn(z / (np.sqrt(2) * eps)) for z in distances)
-    total: FloatArray = outer * (above_c - below_c) - inner * (above_s - below_s)
-    return total * np.sqrt(2) / (4 * np.pi**2 * eps)
+    total = inner * (above_s - below_s) - outer * (above_c - below_c)
+    density: FloatArray = total * np.sqrt(2) / (4 * np.pi**2 * eps)
+    return density
 
 
 def pyramid_norm(eps: float, weight: Weight | None = None, *, nodes: int = 8) -> float:

@@ -28,11 +28,13 @@ __all__ = [
     "ShallowNet",
     "balanced",
     "descend",
+    "leading",
     "mean_gradient",
     "mean_square_radius",
     "mean_square_threshold",
     "path_sum",
     "random_net",
+    "rescaled",
     "ridges",
     "sharpness",
     "stability_norm",
@@ -69,12 +71,12 @@ class ShallowNet:
         _validate.number(self.c, "c")
 
     def outputs(self, x: ArrayLike) -> FloatArray:
-        """f at the rows of `x`, shape (N,); `ValueError` where they do not fit the network."""
+        """Values of f at the rows of `x`, shape (N,); `ValueError` where they do not fit."""
         f: FloatArray = self.v @ np.maximum(self.preactivations(x), 0.0) + self.c
         return f
 
     def preactivations(self, x: ArrayLike) -> FloatArray:
-        """w_i·x_n + b_i, shape (k, N); `ValueError` where `x` does not fit the network."""
+        """Values of w_i·x_n + b_i, shape (k, N); `ValueError` where `x` does not fit."""
         points = _validate.matrix(x, "x", self.w.shape[1])
         z: FloatArray = self.w @ points.T + self.b[:, None]
         return z
@@ -147,11 +149,28 @@ def sharpness(net: ShallowNet, x: ArrayLike, *, output_bias: bool = True) -> flo
 
     Parameters as in `tangent_gram`. Nothing is said of points that are not interpolated.
     """
-    return _top(tangent_gram(net, x, output_bias=output_bias))[0]
+    return leading(tangent_gram(net, x, output_bias=output_bias))[0]
 
 
-def _top(gram: FloatArray) -> tuple[float, FloatArray]:
-    """Largest eigenvalue of K/N, and its unit eigenvector."""
+def leading(gram: ArrayLike) -> tuple[float, FloatArray]:
+    """Largest eigenvalue of K/N, and its unit eigenvector.
+
+    Parameters
+    ----------
+    gram
+        K, shape (N, N), symmetric.
+
+    Returns
+    -------
+    value, vector
+        A float, and an ndarray of shape (N,) whose sign is arbitrary.
+
+    Raises
+    ------
+    ValueError
+        A matrix that is not square or not symmetric.
+    """
+    gram = _gram(gram)
     n = len(gram)
     values, vectors = linalg.eigh(gram, subset_by_index=[n - 1, n - 1])
     return float(values[0]) / n, vectors[:, 0]
@@ -162,7 +181,7 @@ def mean_gradient(net: ShallowNet, x: ArrayLike) -> float:
     return float(tangent_gram(net, x).mean())
 
 
-# --- the function ----------------------------------------------------------------------------------
+# --- the function --------------------------------------------------------------------------------
 
 
 def ridges(net: ShallowNet) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -285,7 +304,7 @@ def stability_norm(net: ShallowNet, x: ArrayLike, *, merge: float = 1e-9) -> flo
 
 
 def balanced(net: ShallowNet, x: ArrayLike) -> ShallowNet:
-    """Rescale each neuron so that |v| (1 + |E x|²)^(1/2) = E[w·x + b], means over its active points.
+    """Rescale neurons so that |v| (1 + |E x|²)^(1/2) = E[w·x + b], means over active points.
 
     The function stays, and the squared mean gradient falls to 1 + 2 Σ |a| g.
 
@@ -307,17 +326,38 @@ def balanced(net: ShallowNet, x: ArrayLike) -> ShallowNet:
     z = net.preactivations(x)
     active = (z > 0).astype(np.float64)
     reach = np.sqrt(active.sum(axis=1) ** 2 + np.square(active @ np.asarray(x)).sum(axis=1))
-    return _rescaled(net, np.abs(net.v) * reach, np.maximum(z, 0.0).sum(axis=1))
+    return rescaled(net, np.abs(net.v) * reach, np.maximum(z, 0.0).sum(axis=1))
 
 
-def _rescaled(net: ShallowNet, outer: FloatArray, inner: FloatArray) -> ShallowNet:
-    """Scale neurons by s so that outer / s = inner s, where both are positive."""
+def rescaled(net: ShallowNet, outer: ArrayLike, inner: ArrayLike) -> ShallowNet:
+    """Scale w, b by s and v by 1/s so that outer / s = inner s, neuron by neuron.
+
+    Parameters
+    ----------
+    net
+        The network.
+    outer, inner
+        What shrinks with v and what grows with w, shape (k,). Neurons where one of the two is not
+        positive are left alone.
+
+    Returns
+    -------
+    ShallowNet
+        The same function.
+
+    Raises
+    ------
+    ValueError
+        Vectors of another length, or not finite.
+    """
+    outer = _validate.vector(outer, "outer", len(net.v))
+    inner = _validate.vector(inner, "inner", len(net.v))
     movable = (outer > 0) & (inner > 0)
     s = np.sqrt(np.where(movable, outer, 1.0) / np.where(movable, inner, 1.0))
     return replace(net, w=net.w * s[:, None], b=net.b * s, v=net.v / s)
 
 
-# --- descent ---------------------------------------------------------------------------------------
+# --- descent -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -457,7 +497,7 @@ class _Runs:
             setattr(self, name, getattr(self, name)[~done])
 
 
-# --- linear stability ------------------------------------------------------------------------------
+# --- linear stability ----------------------------------------------------------------------------
 
 
 def mean_square_radius(gram: ArrayLike, step: float, batch: int = 1) -> float:
