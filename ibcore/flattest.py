@@ -107,62 +107,44 @@ def flattest_rescaling(
 # --- networks of any width -----------------------------------------------------------------------
 
 
-def flattest_interpolant(
-    x: ArrayLike, y: ArrayLike, *, rtol: float = 1e-6, rounds: int = 12
-) -> Flattest:
+def flattest_interpolant(x: ArrayLike, y: ArrayLike) -> Flattest:
     """The flattest network of any width through points on a line, by semidefinite programming.
 
     Parameters
     ----------
     x, y
         Distinct points, in any order, and targets, shape (N,).
-    rtol
-        The relative gap between the sharpness and its lower bound at which to stop.
-    rounds
-        Most programs solved.
 
     Returns
     -------
     Flattest
-        Both values are infima: kinks at a point count it as inactive. `lower` holds for any width
-        with kinks anywhere: dual variables are checked at all offsets, by the extrema of a ratio of
-        quadratics in each gap. Where they fail most, kinks are added and the program is repeated.
+        The network has kinks at the points, three in each gap between them, and outside. Its
+        sharpness is an infimum: a kink at a point counts it as inactive. `lower` holds for any
+        width with kinks anywhere: the dual variables are checked at all offsets, by the extrema of
+        a ratio of quadratics in each gap.
 
     Raises
     ------
     ValueError
         Fewer than two points, points that coincide, or shapes that do not match.
     SolverError
-        A program was not solved.
+        The program was not solved.
     """
     points = _validate.vector(x, "x")
     order = np.argsort(points)
     points, targets = points[order], _validate.vector(y, "y", len(points))[order]
     if len(points) < 2 or (np.diff(points) <= 0).any():
         raise ValueError("x has points that coincide or fewer than two; allowed: distinct points")
-    rtol, rounds = _validate.positive(rtol, "rtol"), _validate.integer(rounds, "rounds", 1)
-    gaps, span = np.diff(points), points[-1] - points[0]
-    inner = np.concatenate([points[:-1] + share * gaps for share in (0.25, 0.5, 0.75)])
-    out = span * np.array([0.1, 0.5, 2.0])
-    kinks = {1: np.concatenate([points[0] - out, points[:-1], inner]),
-             -1: np.concatenate([points[-1] + out, points[1:], inner])}  # fmt: skip
-    best: Flattest | None = None
-    lower = 0.0
-    for _ in range(rounds):
-        u = np.repeat([1.0, -1.0], [len(kinks[1]), len(kinks[-1])])
-        t = u * np.concatenate([kinks[1], kinks[-1]])
-        net, z, nu = _semidefinite(u[:, None], t, points[:, None], targets)
-        value = shallow.sharpness(net, points[:, None])
-        bound, worst = _bound(points, targets, z, nu)
-        lower = max(lower, bound)
-        if best is None or value < best.sharpness:
-            best = Flattest(net, value, lower)
-        if best.sharpness - lower <= rtol * lower:
-            break
-        kinks = {s: np.unique(np.concatenate([kinks[s], worst[s]])) for s in kinks}
-    if best is None:
-        raise SolverError("no program was solved")
-    return replace(best, lower=lower)
+    inner = [points[:-1] + share * np.diff(points) for share in (0.25, 0.5, 0.75)]
+    out = (points[-1] - points[0]) * np.array([0.1, 0.5, 2.0])
+    right = np.concatenate([points[0] - out, points[:-1], *inner])
+    left = np.concatenate([points[-1] + out, points[1:], *inner])
+    u = np.repeat([1.0, -1.0], [len(right), len(left)])
+    net, z, nu = _semidefinite(
+        u[:, None], u * np.concatenate([right, left]), points[:, None], targets
+    )
+    lower = _any_width_bound(points, targets, z, nu)
+    return Flattest(net, shallow.sharpness(net, points[:, None]), lower)
 
 
 def _semidefinite(
@@ -203,41 +185,30 @@ def _positive_part(z: FloatArray) -> FloatArray:
     return part
 
 
-def _bound(
-    x: FloatArray, y: FloatArray, z: FloatArray, nu: FloatArray
-) -> tuple[float, dict[int, list[float]]]:
-    """The bound 1ᵀZ1/N + |ν·y| / excess, where |ν·φ_t| <= excess × cost_t for every kink.
-
-    Also the kinks where the ratio is largest in each gap, by direction.
-    """
+def _any_width_bound(x: FloatArray, y: FloatArray, z: FloatArray, nu: FloatArray) -> float:
+    """The bound 1ᵀZ1/N + |ν·y| / excess, where |ν·φ_t| <= excess × cost_t for every kink t."""
     n = len(x)
     nu = nu - nu.mean()
     ends = [-np.inf, *x, np.inf]
     excess = 0.0
-    worst: dict[int, list[float]] = {1: [], -1: []}
     for j in range(1, len(ends)):
-        for sign, active in ((1, np.arange(n) >= j - 1), (-1, np.arange(n) < j - 1)):
-            weight = active.astype(np.float64)
+        for weight in (np.arange(n) >= j - 1, np.arange(n) < j - 1):
+            tilted = weight * x
             area = float(weight @ (z * (np.outer(x, x) + 1)) @ weight)
-            moments = [(weight * x) @ z @ (weight * x), -2 * (weight * x) @ z @ weight,
-                       weight @ z @ weight]  # of Σ Z (x - t)(x - t), by powers of t  # fmt: skip
-            top = np.polynomial.Polynomial([nu @ (weight * x), -nu @ weight]) ** 2
-            below = np.polynomial.Polynomial(moments) * (4 * area / n**2)
-            ratio, place = _largest_ratio(top, below, ends[j - 1], ends[j])
-            excess = max(excess, ratio)
-            if ratio > 1:
-                worst[sign].append(place)
-    return float(z.sum() / n + abs(nu @ y) / np.sqrt(excess)), worst
+            moments = [tilted @ z @ tilted, -2 * tilted @ z @ weight, weight @ z @ weight]
+            top = np.polynomial.Polynomial([nu @ tilted, -nu @ weight]) ** 2
+            below = np.polynomial.Polynomial(moments) * (4 * area / n**2)  # in powers of t
+            excess = max(excess, _largest_ratio(top, below, ends[j - 1], ends[j]))
+    return float(z.sum() / n + abs(nu @ y) / np.sqrt(excess))
 
 
-def _largest_ratio(top: Any, below: Any, low: float, high: float) -> tuple[float, float]:
-    """Supremum of a ratio of quadratics over an interval, and where it is."""
+def _largest_ratio(top: Any, below: Any, low: float, high: float) -> float:
+    """Supremum of a ratio of quadratics over an interval."""
     slope = top.deriv() * below - top * below.deriv()
     places = [float(t.real) for t in slope.roots() if abs(t.imag) < 1e-9 and low < t.real < high]
     places += [end for end in (low, high) if np.isfinite(end)]
     floor = 1e-13 * float(np.abs(below.coef).max())
-    found = [(float(top(t) / below(t)), t) for t in places if below(t) > floor]
-    return max(found, default=(0.0, 0.0))
+    return max((float(top(t) / below(t)) for t in places if below(t) > floor), default=0.0)
 
 
 @dataclass(frozen=True)
