@@ -265,6 +265,6 @@ def _systematic(weights: FloatArray, rng: np.random.Generator) -> IntArray:
     """Return indices that repeat each particle in proportion to its weight."""
     ends = np.cumsum(weights)
     marks = (np.arange(weights.size) + rng.random()) / weights.size
-    chosen = np.searchsorted(ends, marks * ends[-1], side="right").astype(np.int64)
+    chosen: IntArray = np.searchsorted(ends, marks * ends[-1], side="right").astype(np.int64)
     chosen[chosen == weights.size] = weights.size - 1
     return chosen
