@@ -84,6 +84,10 @@ bench: $(TEST) ## measure what the methods cost, side by side
 reference: $(BOOK) ## rewrite the committed reference of the ledger's numbers
 	@$(IBBOOK) reference
 
+.PHONY: blunt
+blunt: $(BOOK) ## list the comparisons that a slightly wrong prediction would get past
+	@$(IBBOOK) blunt
+
 .PHONY: notebooks
 notebooks: $(BOOK) ## write the executed notebooks that Colab opens
 	@$(IBBOOK) notebooks _build/notebooks

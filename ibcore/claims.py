@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
-from ibcore.comparisons import Outcome, Relation, evaluate
+from ibcore.comparisons import Outcome, Relation, evaluate, resolution
 from ibcore.reports import Report
 
 __all__ = ["Claim", "ClaimError", "Grade", "Report", "not_checked"]
@@ -392,6 +392,18 @@ def _outcome_record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _resolution(comparison: Comparison) -> float | None:
+    """What the comparison could miss: of the prediction, or, where that is zero, of a control."""
+    outcome = comparison.outcome
+    if not all(outcome.holds):
+        return None
+    found = resolution(comparison.relation, **comparison.arguments)
+    if found is not None or comparison.relation == "qualitative":
+        return found
+    smallest = min(control.outcome.error for control in comparison.controls)
+    return outcome.tolerance / smallest if smallest > outcome.tolerance else 1.0
+
+
 def _record(claim: Claim) -> dict[str, Any]:
     comparisons = [
         {
@@ -399,6 +411,7 @@ def _record(claim: Claim) -> dict[str, Any]:
             "relation": comparison.relation,
             **_outcome_record(comparison.outcome),
             "drift": comparison.drift,
+            "resolution": _resolution(comparison),
             "controls": [
                 {
                     "broken": control.broken,

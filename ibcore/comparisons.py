@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-__all__ = ["RELATIONS", "Outcome", "Relation", "evaluate", "fit_rate"]
+__all__ = ["BOUNDS", "RELATIONS", "Outcome", "Relation", "evaluate", "fit_rate", "resolution"]
 
 Relation = Literal["equal", "at most", "at least", "rate", "limit", "exact", "qualitative"]
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
+#: Relations that fail on one side only.
+BOUNDS: tuple[Relation, ...] = ("at most", "at least")
 
 #: More values than this belong in a figure; a ledger row holds what a reader can check.
 _MAX_INSTANCES = 64
@@ -294,3 +296,58 @@ def evaluate(relation: Relation, **arguments: Any) -> Outcome:
         missing or ambiguous.
     """
     return _EVALUATE[relation](**arguments)
+
+
+def resolution(relation: Relation, **arguments: Any) -> float | None:
+    """How wrong a prediction could be, relatively, without the comparison noticing.
+
+    All predicted values are multiplied by 1 + e and by 1 - e: the law with a wrong constant. What
+    is returned is the largest e that passes; of the two signs the worse one, and for a bound the
+    one that can fail, which is its slack.
+
+    Parameters
+    ----------
+    relation : str
+        One of `RELATIONS`.
+    **arguments
+        Those of a comparison that holds.
+
+    Returns
+    -------
+    float or None
+        Between 0 and 1, where 1 stands for a factor of two or more; 0 for an exact comparison;
+        None where there is no number to change: words, or predictions that are all zero.
+
+    Raises
+    ------
+    ValueError
+        The comparison does not hold as it stands.
+    """
+    if not all(evaluate(relation, **arguments).holds):
+        raise ValueError("arguments: expected a comparison that holds")
+    if relation == "qualitative":
+        return None
+    if relation == "exact":
+        return 0.0
+    predicted = np.asarray(arguments["predicted"], dtype=np.float64)
+    if not predicted.any():
+        return None
+
+    def passes(change: float) -> bool:
+        return all(evaluate(relation, **{**arguments, "predicted": predicted * change}).holds)
+
+    larger, smaller = _last_passing(lambda e: passes(1 + e)), _last_passing(lambda e: passes(1 - e))
+    return min(larger, smaller) if relation in BOUNDS else max(larger, smaller)
+
+
+def _last_passing(passes: Callable[[float], bool]) -> float:
+    """The largest e up to 1 that passes, to three digits: what passes is an interval from 0."""
+    low, high = -12.0, math.log10(0.999)
+    if passes(10**high):
+        return 1.0
+    if not passes(10**low):
+        return 0.0
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if passes(10**middle) else (low, middle)
+    return float(10**low)

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Report", "as_html", "as_text", "headline", "number", "summary"]
+from ibcore.comparisons import BOUNDS
+
+__all__ = ["Report", "as_html", "as_text", "headline", "number", "resolution", "summary"]
 
 SIGNS = {"equal": "=", "at most": "≤", "at least": "≥", "rate": "≈", "limit": "→", "exact": "≡"}
 
@@ -79,6 +81,31 @@ def summary(comparison: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def resolution(comparison: Mapping[str, Any]) -> str:
+    """How wrong a prediction could be without the comparison noticing, in words.
+
+    Parameters
+    ----------
+    comparison : mapping
+        A comparison of a claim's record.
+
+    Returns
+    -------
+    str
+        Of the prediction, in per cent; the slack of a bound; and, where zero is predicted, of what
+        is seen when an assumption is broken.
+    """
+    value = comparison["resolution"]
+    if value is None:
+        return "no number"
+    if comparison["relation"] == "exact":
+        return "nothing"
+    share = "100 % or more" if value >= 1 else f"{number(100 * value, 2)} %"
+    if not any(comparison["predicted"]):
+        return f"{share} of a control"
+    return f"{share} slack" if comparison["relation"] in BOUNDS else share
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A value as it is shown: integers and words whole, floats to a few significant digits."""
     if isinstance(value, bool):
@@ -92,7 +119,7 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else text
 
 
-def _resolution(comparison: Mapping[str, Any]) -> float:
+def _digit(comparison: Mapping[str, Any]) -> float:
     """The smallest difference worth printing: two digits below the tolerance.
 
     What lies below is rounding, and differs between machines.
@@ -104,13 +131,13 @@ def _resolution(comparison: Mapping[str, Any]) -> float:
     return 10.0 ** (math.floor(math.log10(tolerance)) - 1) if tolerance > 0 else 0.0
 
 
-def _round(value: float, resolution: float) -> str:
+def _round(value: float, digit: float) -> str:
     """A value down to what is worth printing, zeros included: 1.0000 says more than 1."""
-    if resolution == 0.0:
+    if digit == 0.0:
         return number(value)
-    if abs(value) < resolution:  # an exact zero on this machine is 1e-17 on the next
-        return f"< {number(resolution)}"
-    decimals = -math.floor(math.log10(resolution))
+    if abs(value) < digit:  # an exact zero on this machine is 1e-17 on the next
+        return f"< {number(digit)}"
+    decimals = -math.floor(math.log10(digit))
     if 0 <= decimals <= 10 and 1e-3 <= abs(value) < 1e6:
         return f"{value:.{decimals}f}"
     return number(value, min(math.floor(math.log10(abs(value))) + decimals + 1, 12))
@@ -127,20 +154,20 @@ def _span(values: Sequence[Any], show: Callable[[Any], str]) -> str:
 
 
 def _shown(comparison: Mapping[str, Any]) -> str:
-    resolution = _resolution(comparison)
-    text = _span(comparison["measured"], lambda v: _round(v, resolution) if _real(v) else number(v))
+    digit = _digit(comparison)
+    text = _span(comparison["measured"], lambda v: _round(v, digit) if _real(v) else number(v))
     if comparison["interval"] is not None:
-        text += f" ± {number(max(comparison['interval'], resolution), 1)}"
+        text += f" ± {number(max(comparison['interval'], digit), 1)}"
     return text
 
 
 def _predicted(comparison: Mapping[str, Any]) -> str:
-    resolution = _resolution(comparison)
+    digit = _digit(comparison)
 
     def show(value: Any) -> str:
         if not _real(value) or (value.is_integer() and abs(value) < 1e6):
             return number(value) if not _real(value) else f"{value:.0f}"
-        return _round(value, resolution)
+        return _round(value, digit)
 
     return _span(comparison["predicted"], show)
 
@@ -168,11 +195,11 @@ def _allowed(comparison: Mapping[str, Any]) -> str:
 
 
 def _floor(outcome: Mapping[str, Any]) -> float:
-    """What is too small to print: below the resolution, or far below a bound without tolerance."""
-    resolution = _resolution(outcome)
-    if resolution == 0.0 and all(map(_real, outcome["predicted"])):
+    """What is too small to print: below the last digit, or far below a bound without tolerance."""
+    digit = _digit(outcome)
+    if digit == 0.0 and all(map(_real, outcome["predicted"])):
         return 1e-4 * float(max(map(abs, outcome["predicted"])))
-    return resolution
+    return digit
 
 
 def _control_text(comparison: Mapping[str, Any], control: Mapping[str, Any]) -> str:

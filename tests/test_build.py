@@ -196,6 +196,16 @@ def test_the_pages_show_the_score(history: dict[str, Built]) -> None:
     assert len(svg.select("path.ib-edge")) == 2
 
 
+def test_the_status_is_that_of_the_execution_shown(history: dict[str, Built]) -> None:
+    first, unchanged = (history[name].pages["status"] for name in ("first", "unchanged"))
+    rows = first.select("table.ib-table tbody tr")
+    assert [row.a["href"] for row in rows] == ["first2020-chapter.html", "second2021-chapter.html"]
+    assert [t["datetime"] for t in first.select("time")] == [
+        t["datetime"] for t in unchanged.select("time")
+    ]
+    assert rows[0].time["datetime"] != history["package changed"].pages["status"].time["datetime"]
+
+
 def test_statements_carry_their_status_and_links(history: dict[str, Built]) -> None:
     page = history["first"].pages["first2020-chapter"]
     lines = [line.get_text() for line in page.select("p.ib-status-line")]

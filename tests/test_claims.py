@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ibcore import comparisons, reports
 from ibcore.claims import Claim, ClaimError, not_checked
+from ibcore.comparisons import resolution
 
 ID = "slug-thm1"
 
@@ -272,3 +274,73 @@ def test_html_escapes_what_authors_write() -> None:
     text = claim.report()._repr_mimebundle_()[0]["text/html"]
     assert "<script>" not in text
     assert "d &lt; 5 &amp; N &gt; 3" in text
+
+
+# --- resolution ---------------------------------------------------------------------------------
+
+
+def test_resolution_of_an_equality_is_its_tolerance_and_its_error() -> None:
+    found = resolution("equal", measured=[1.001], predicted=[1.0], rtol=0.01)
+    assert found == pytest.approx(1.001 / 0.99 - 1, rel=1e-3)
+    found = resolution("equal", measured=[2.0], predicted=[2.0], atol=0.1)
+    assert found == pytest.approx(0.05, rel=1e-3)
+
+
+def test_the_sharpest_instance_decides() -> None:
+    found = resolution("equal", measured=[1.0, 100.0], predicted=[1.0, 100.0], atol=0.1)
+    assert found == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("relation", "measured"), [("at most", 0.8), ("at least", 1.2)])
+def test_resolution_of_a_bound_is_its_slack(relation: Any, measured: float) -> None:
+    found = resolution(relation, measured=[measured], predicted=[1.0])
+    assert found == pytest.approx(0.2, rel=1e-3)
+    found = resolution(relation, measured=[measured - 2], predicted=[-1.0])
+    assert found == pytest.approx(0.2, rel=1e-3)
+
+
+def test_resolution_of_a_rate_and_of_a_limit() -> None:
+    log_x = np.linspace(0, 5, 20)
+    found = resolution("rate", log_x=log_x, log_y=-2 * log_x, predicted=-2, rtol=0.01)
+    assert found == pytest.approx(1 / 0.99 - 1, rel=1e-3)
+    found = resolution("limit", measured=[2.0, 1.0], predicted=1.0, rtol=0.01)
+    assert found == pytest.approx(1 / 0.99 - 1, rel=1e-3)
+
+
+def test_resolution_of_words_integers_and_blunt_comparisons() -> None:
+    assert resolution("qualitative", holds=True) is None
+    assert resolution("exact", measured=[3], predicted=[3]) == 0.0
+    assert resolution("equal", measured=[0.0], predicted=[0.0], atol=1e-8) is None
+    assert resolution("equal", measured=[1.0], predicted=[1.0], atol=5.0) == 1.0
+    assert resolution("equal", measured=[1.0], predicted=[1.0], atol=0.0) == 0.0
+    with pytest.raises(ValueError, match="expected a comparison that holds"):
+        resolution("equal", measured=[2.0], predicted=[1.0], atol=0.1)
+
+
+def test_a_record_says_what_a_claim_could_miss() -> None:
+    claim = Claim("a-b", grade="exact instance")
+    claim.equal("a zero", measured=[1e-9], predicted=0, atol=1e-8)
+    claim.control("broken", measured=[1e-2])
+    claim.equal("one", measured=[1.0], predicted=1, rtol=0.01)
+    claim.control("broken", measured=[2.0])
+    claim.at_most("a bound", measured=[0.5], predicted=1)
+    claim.control("broken", measured=[2.0])
+    claim.exact("three", measured=3, predicted=3)
+    claim.control("broken", measured=2)
+    claim.qualitative("is so", holds=True)
+    claim.control("broken", holds=False)
+    claim.limit("towards zero", measured=[0.9, 1e-3], predicted=0, atol=0.01)
+    claim.control("away from it", measured=[1e-4, 2e-3])
+    comparisons = claim.report().record["comparisons"]
+    assert comparisons[0]["resolution"] == pytest.approx(1e-6)
+    assert [reports.resolution(c) for c in comparisons] == [
+        "0.0001 % of a control", "1 %", "50 % slack", "nothing", "no number",
+        "100 % or more of a control",
+    ]  # fmt: skip
+
+
+def test_a_contradicted_claim_has_no_resolution() -> None:
+    claim = Claim("a-b", grade="exact instance", contradicted="it is not so")
+    claim.equal("one", measured=[2.0], predicted=1, rtol=0.01)
+    claim.control("mended", measured=[1.0])
+    assert claim.report().record["comparisons"][0]["resolution"] is None

@@ -90,3 +90,8 @@ def test_commands_are_dispatched(monkeypatch) -> None:
     assert commands.main(["build"]) == commands.main(["preview"]) == 0
     assert commands.main(["build", "--clean"]) == 0
     assert called == [False, False, True]
+
+
+def test_blunt_comparisons_are_counted(finished: Book, capsys) -> None:
+    assert commands.main(["--root", str(finished.root), "blunt", "--change", "0.02"]) == 0
+    assert "0 of 0 comparisons" in capsys.readouterr().out

@@ -233,6 +233,33 @@ def test_every_row_is_as_wide_as_the_head() -> None:
         assert sum(int(cell.get("colspan", 1)) for cell in row.select("th, td")) == width
 
 
+def test_the_page_says_what_a_claim_could_miss() -> None:
+    heads = [head.text for head in page(built()).select("thead th")]
+    row = page(built()).select_one("tbody tr").select("th, td")
+    assert row[heads.index("could miss")].text == "0.1 %"
+
+
+def test_blunt_comparisons_are_listed_the_bluntest_first() -> None:
+    claim = Claim(LEMMA.id, grade="exact instance")
+    claim.equal("sharp", measured=[1.0], predicted=[1.0], rtol=1e-3)
+    claim.control("broken", measured=[1.5])
+    claim.equal("blunt", measured=[1.0], predicted=[1.0], rtol=0.02)
+    claim.control("broken", measured=[1.5])
+    claim.equal("blunter", measured=[1.0], predicted=[1.0], rtol=0.04)
+    claim.control("broken", measured=[1.5])
+    claim.rate("a rate", log_x=list(range(9)), log_y=list(range(9)), predicted=1, rtol=0.04)
+    claim.control("broken", predicted=2)
+    claim.at_most("a bound", measured=[0.5], predicted=[1.0])
+    claim.control("broken", measured=[1.5])
+    record = Record(CHAPTER, claim.report().record, PAPER)
+    found = ledger.build([LEMMA], [record], {"python": "3", "numpy": "2"}, "")
+    assert ledger.blunt(found, 0.01, 0.05) == [
+        f"{LEMMA.id}: 'blunter' could miss 4.2 %",
+        f"{LEMMA.id}: 'blunt' could miss 2 %",
+    ]
+    assert len(ledger.blunt(found, 0.01, 0.01)) == 3
+
+
 def test_a_contradicted_result_says_why() -> None:
     claim = Claim(THEOREM.id, grade="exact instance", contradicted="the constant is 2, not 1")
     claim.equal("the constant", measured=[2.0], predicted=[1.0], rtol=1e-3)

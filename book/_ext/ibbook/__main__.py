@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import json_files, reference, repository
+from ibbook import json_files, ledger, reference, repository
 from ibbook.book import Book
 
 REFERENCE = Path("tests") / "reference" / "ledger.json"
@@ -79,6 +79,19 @@ def write_reference(book: Book) -> int:
     return 0
 
 
+def report_blunt(book: Book, change: float, change_of_rates: float) -> int:
+    """Say which comparisons a prediction wrong by so much would get past."""
+    current = json_files.read(book.html / "ledger.json")
+    sentences = ledger.blunt(current, change, change_of_rates)
+    total = sum(len(row["comparisons"]) for row in current["claims"])
+    print("\n".join(sentences))
+    print(
+        f"{len(sentences)} of {total} comparisons would not notice a prediction changed by "
+        f"{100 * change:g} % ({100 * change_of_rates:g} % for rates)"
+    )
+    return 0
+
+
 def publish_notebooks(book: Book, target: Path) -> int:
     """Write the executed notebooks as the branch for Colab holds them.
 
@@ -112,6 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serving = commands.add_parser("serve", help="serve the finished site on localhost")
     serving.add_argument("--port", type=int, default=8000)
     commands.add_parser("reference", help="rewrite the committed numbers of the ledger")
+    blunt = commands.add_parser("blunt", help="list what a wrong prediction would get past")
+    blunt.add_argument("--change", type=float, default=0.01, help="of the prediction, relative")
+    blunt.add_argument("--rates", type=float, default=0.05, help="the same, of fitted rates")
     notebooks = commands.add_parser("notebooks", help="write the executed notebooks for Colab")
     notebooks.add_argument("target", type=Path)
     given = parser.parse_args(arguments)
@@ -125,6 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(book, given.port)
         case "reference":
             return write_reference(book)
+        case "blunt":
+            return report_blunt(book, given.change, given.rates)
         case _:
             return publish_notebooks(book, given.target)
 

@@ -14,6 +14,7 @@ from ibbook import json_files
 from ibbook.records import Record
 from ibbook.statements import PROVENANCE, Statement
 from ibcore import reports
+from ibcore.comparisons import BOUNDS
 
 SCHEMA_PATH = Path(__file__).with_name("ledger.schema.json")
 #: Identifies the format of `ledger.json`; a change that breaks its readers changes the number.
@@ -93,6 +94,35 @@ def _row(statement: Statement, record: Record) -> dict[str, Any]:
     }
 
 
+def blunt(ledger: Mapping[str, Any], change: float, change_of_rates: float) -> list[str]:
+    """The comparisons that would not notice their prediction changed by so much, with what they do.
+
+    Bounds and comparisons with words have no such number and are left out; where zero is predicted
+    the change is one of what the control shows.
+
+    Parameters
+    ----------
+    ledger : mapping
+        A ledger.
+    change, change_of_rates : float
+        Relative changes, of fitted rates and of everything else.
+
+    Returns
+    -------
+    list of str
+        One sentence each, the bluntest first.
+    """
+    found = [
+        (c["resolution"], f"{row['id']}: {c['quantity']!r} could miss {reports.resolution(c)}")
+        for row in ledger["claims"]
+        for c in row["comparisons"]
+        if c["resolution"] is not None
+        and c["relation"] not in BOUNDS
+        and c["resolution"] > (change_of_rates if c["relation"] == "rate" else change)
+    ]
+    return [sentence for _, sentence in sorted(found, key=lambda pair: -pair[0])]
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 
@@ -119,7 +149,9 @@ def _chapter_html(
     paper = rows[0]["paper"]
     title = html.escape(str(paper.get("title", docname)))
     edition = html.escape(str(paper.get("edition", "")))
-    heads = ("result", "status", "measured", "predicted", "error", "n", "controls", "grade")
+    heads = (
+        "result", "status", "measured", "predicted", "error", "could miss", "n", "controls", "grade"
+    )  # fmt: skip
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
     body = "\n".join(_row_html(row, link) for row in rows)
     counted = f"<p>Counted against: {edition}.</p>" if edition else ""
@@ -140,7 +172,7 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
     badge = f'<span class="ib-badge ib-{status.replace(" ", "-")}">{e(status)}</span>'
     if not row["comparisons"]:
         return (
-            f'<tr>{first}<td>{badge}</td><td colspan="6">because {e(str(row["because"]))}</td></tr>'
+            f'<tr>{first}<td>{badge}</td><td colspan="7">because {e(str(row["because"]))}</td></tr>'
         )
     principal = row["comparisons"][0]
     shown = reports.summary(principal)
@@ -155,6 +187,7 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
         f"{others}</td>",
         f"<td>{e(shown['sign'])} {e(shown['predicted'])}</td>",
         f"<td>{e(shown['error'])}</td>",
+        f"<td>{e(reports.resolution(principal))}</td>",
         f"<td>{row['instances']}</td>",
         f"<td>{_controls(row)}</td>",
         f"<td>{e(str(row['grade']))}{scope}</td>",

@@ -1,7 +1,8 @@
 """The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
 
-What it adds to the pages: the role ``{uses}``, the directives ``{ledger}`` and ``{results-map}``, a
-status line under each statement, names in references to statements, launch and download buttons.
+What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
+``{status}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
+references to statements, launch and download buttons.
 What it adds to the site: `ledger.json` and the executed notebooks.
 """
 
@@ -22,7 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, json_files, ledger, repository, results_map
+from ibbook import benchmarks, chain, figures, json_files, ledger, repository, results_map, status
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -34,7 +35,7 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}`` and ``{results-map}``: where the computed page goes.
+    """``{ledger}``, ``{results-map}`` and ``{status}``: where the computed page goes.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
     picture; the words are on the page of the whole map.
@@ -47,6 +48,26 @@ class ScoreDirective(SphinxDirective):
         part = self.arguments[0] if self.arguments else ""
         _score_pages(self.env).setdefault(f"{self.name} {part}".strip(), self.env.docname)
         return [score("", kind=self.name, part=part)]
+
+
+class shown(nodes.General, nodes.Element):
+    """Placeholder for a figure of a chapter, filled in when the chapters are known."""
+
+
+class ShownDirective(SphinxDirective):
+    """``{shown} name``: a figure of a chapter, linked to its place, with a text of its own."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Leave a placeholder above the text and remember the page."""
+        name = self.arguments[0]
+        _score_pages(self.env).setdefault(f"shown {name}", self.env.docname)
+        box = nodes.container(classes=["ib-shown"])
+        box += shown("", name=name)
+        box += self.parse_content_to_nodes()
+        return [box]
 
 
 class BenchmarksDirective(SphinxDirective):
@@ -62,10 +83,12 @@ class BenchmarksDirective(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_role("uses", UsesRole())
-    for name in ("ledger", "results-map"):
+    for name in ("ledger", "results-map", "status"):
         app.add_directive(name, ScoreDirective)
     app.add_directive("benchmarks", BenchmarksDirective)
+    app.add_directive("shown", ShownDirective)
     app.add_node(score, html=(_skip, _skip))
+    app.add_node(shown, html=(_skip, _skip))
     app.add_node(uses, html=(_skip, _skip))
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _execute)
@@ -198,9 +221,26 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         line = _status_line(app, docname, by_id[node["label"]])
         if line:
             node.append(nodes.raw("", line, format="html"))
+    for placeholder in list(doctree.findall(shown)):
+        text = _picture(app, docname, placeholder["name"])
+        placeholder.replace_self(nodes.raw("", text, format="html"))
     for placeholder in list(doctree.findall(score)):
         text = _score(app, placeholder, docname)
         placeholder.replace_self(nodes.raw("", text, format="html"))
+
+
+def _picture(app: Sphinx, docname: str, name: str) -> str:
+    """A figure shown again; its file is put among the images of the site."""
+    try:
+        figure = figures.find(_book(app), name)
+    except ValueError as error:
+        raise ExtensionError(f"{docname}: {error}") from error
+    folder = Path(app.outdir) / "_images"
+    folder.mkdir(exist_ok=True)
+    (folder / figure.file).write_bytes(figure.png)
+    up = "../" * docname.count("/")
+    address = _address(app, docname, figure.docname, name)
+    return figures.as_html(figure, f"{up}_images/{figure.file}", address)
 
 
 def _address(app: Sphinx, docname: str, target: str, anchor: str) -> str:
@@ -250,13 +290,15 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     found: dict[str, Any] = app.ib_ledger  # type: ignore[attr-defined]
     if placeholder["kind"] == "ledger":
         return ledger.as_html(found, link)
+    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
+    if placeholder["kind"] == "status":
+        return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
-    status = {row["id"]: row["status"] for row in found["claims"]}
-    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
-    arguments = (statements, status, titles, link)
+    outcomes = {row["id"]: row["status"] for row in found["claims"]}
+    arguments = (statements, outcomes, titles, link)
     picture = (
         '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
         f"{results_map.as_svg(*arguments)}</div>"
