@@ -56,7 +56,9 @@ __all__ = [
 
 _NEWTON_STEPS = 100
 _SMALL_PRODUCT = 1e-12  # stands for π → 0, where the frozen map has a limit
-_QUADRATIC = 1e-9  # a Newton step below this, relative to the scale, is the last one needed
+_HALVINGS = 60  # of a step of damped Newton
+_NEAR = 0.1  # a step that changes no weight by more than this share needs no damping
+_QUADRATIC = 1e-9  # a Newton step that changes logarithms by less is the last one needed
 
 
 # --- scalar networks ----------------------------------------------------------------------------
@@ -668,31 +670,30 @@ def squared_solution(u: ArrayLike, v: ArrayLike, x: ArrayLike, y: ArrayLike) -> 
     scale = np.abs(y).max(axis=-1) + _times(np.abs(x), u**2 + v**2).max(axis=-1)
     nu = np.zeros(y.shape)
     up, down, value = u**2, v**2, (u**2 + v**2).sum(axis=-1) / 2
-    residual = _times(x, up - down) - y
-    iterations = 0
-    while iterations < _NEWTON_STEPS:
+    iterations, longest = 0, np.full(value.shape, np.inf)
+    while (longest > _QUADRATIC).any() and iterations < _NEWTON_STEPS:
         iterations += 1
+        residual = _times(x, up - down) - y
         kernel = np.matmul(2 * x * (up + down)[..., None, :], x.swapaxes(-1, -2))
         try:
-            move = np.linalg.solve(kernel, residual[..., None])[..., 0]
+            move = np.asarray(np.linalg.solve(kernel, residual[..., None])[..., 0], np.float64)
         except np.linalg.LinAlgError as error:
             raise FlowError("x: Newton's method met a singular matrix; is its rank N?") from error
-        slope = (move * residual).sum(axis=-1)
+        decrease = (move * residual).sum(axis=-1)
+        longest = np.abs(2 * _transposed_times(x, move)).max(axis=-1)
         share = np.ones(value.shape)
-        for _ in range(60):
+        for _ in range(_HALVINGS):
             trial = nu + share[..., None] * move
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 growth = np.exp(2 * _transposed_times(x, trial))
                 new_up, new_down = u**2 / growth, v**2 * growth
                 new = (new_up + new_down).sum(axis=-1) / 2 + (y * trial).sum(axis=-1)
-            poor = ~(new <= value - 1e-4 * share * slope + 1e-14 * np.abs(value))
+                poor = ~(new <= value - 1e-4 * share * decrease) & ~(longest <= _NEAR)
             if not poor.any():
                 break
             share = np.where(poor, share / 2, share)
         nu, up, down, value = trial, new_up, new_down, new
-        residual = _times(x, up - down) - y
-        if (np.abs(residual).max(axis=-1) <= 1e-15 * scale).all() or (slope <= 1e-28).all():
-            break
+    residual = _times(x, up - down) - y
     if not (np.abs(residual).max(axis=-1) <= 1e-10 * scale).all():
         raise FlowError("y: Newton's method does not reach the targets; are the samples dependent?")
     half = _transposed_times(x, nu)

@@ -305,6 +305,18 @@ def test_squared_start_far_from_the_targets():
     np.testing.assert_allclose(x @ (end.u**2 - end.v**2), 1e3 * y, rtol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [0.02, 0.1, 1.0])
+def test_squared_solutions_along_runs(scale):
+    u, v, x, y = regression(batch=(20,), n=8, d=20, scale=scale, seed=7)
+    end = sol.squared_solution(u, v, x, y)
+    eta = 2.2 / sol.squared_sharpness(end.u, end.v, x)
+    for _ in range(40):
+        u, v = sol.squared_step(u, v, x, y, eta)
+        end = sol.squared_solution(u, v, x, y)
+        reached = np.einsum("bnd,bd->bn", x, end.u**2 - end.v**2)
+        np.testing.assert_allclose(reached, y, atol=1e-10)
+
+
 def test_squared_step_and_hessian():
     u, v, x, y = regression()
 
