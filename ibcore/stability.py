@@ -86,7 +86,7 @@ def characteristic_polynomial(
     """
     c, (delay, momentum, kind) = _validate.positive(c, "c"), _method(delay, momentum, kind)
     p = np.zeros(delay + 3)
-    p[:2] = 1, _fraction(decay, "decay") - 1
+    p[:2] = 1, _validate.fraction(decay, "decay") - 1
     late = 1 if kind == "heavy ball" else delay + 1
     p[late] -= momentum
     p[late + 1] += momentum
@@ -225,7 +225,7 @@ def decay_threshold(delay: int, decay: float) -> float:
     ValueError
         Arguments out of range.
     """
-    delay, kept = _validate.integer(delay, "delay", 0), 1 - _fraction(decay, "decay")
+    delay, kept = _validate.integer(delay, "delay", 0), 1 - _validate.fraction(decay, "decay")
     if delay == 0:
         return 1 + kept
     theta = _crossing(lambda angle: delay * angle + _angle(angle, kept) - np.pi, np.pi / delay)
@@ -478,7 +478,7 @@ def delayed_descent(
     ValueError
         Arguments out of range, or shapes that do not match.
     """
-    times = _times(record_at)
+    times = _validate.update_counts(record_at, "record_at")
     advance = _iterates(gradient, start, step_size, delay, momentum, kind)
     bound = _validate.positive(bound, "bound")
     window = next(advance)
@@ -531,7 +531,10 @@ def growth_rate(
     ValueError
         Arguments out of range, shapes that do not match, or gradients that vanish.
     """
-    steps, transient = _validate.integer(steps, "steps", 100), _fraction(transient, "transient")
+    steps, transient = (
+        _validate.integer(steps, "steps", 100),
+        _validate.fraction(transient, "transient"),
+    )
     squares: list[FloatArray] = []
 
     def watched(x: FloatArray) -> FloatArray:
@@ -612,17 +615,10 @@ def _angle(turned: float, inner: float) -> float:
     return float(np.angle(np.exp(1j * turned) - inner) % (2 * np.pi))
 
 
-def _fraction(value: float, name: str) -> float:
-    number = _validate.non_negative(value, name)
-    if number >= 1:
-        raise ValueError(f"{name} is {number}; allowed: 0 <= {name} < 1")
-    return number
-
-
 def _method(delay: int, momentum: float, kind: Momentum) -> tuple[int, float, Momentum]:
     if kind not in get_args(Momentum):
         raise ValueError(f"kind is {kind!r}; allowed: {' or '.join(map(repr, get_args(Momentum)))}")
-    return _validate.integer(delay, "delay", 0), _fraction(momentum, "momentum"), kind
+    return _validate.integer(delay, "delay", 0), _validate.fraction(momentum, "momentum"), kind
 
 
 def _law(value: ArrayLike) -> FloatArray:
@@ -638,10 +634,3 @@ def _a_run(value: ArrayLike, name: str, runs: tuple[int, ...]) -> FloatArray:
     if array.shape not in ((), runs):
         raise ValueError(f"{name} has shape {array.shape}; allowed: () or {runs}")
     return array[..., None] if array.ndim else array
-
-
-def _times(record_at: ArrayLike) -> IntArray:
-    times = _validate.times(record_at, "record_at", 0)
-    if not np.array_equal(times, np.rint(times)):
-        raise ValueError("record_at has entries that are not integers; allowed: integers >= 0")
-    return times.astype(np.int64)
