@@ -45,8 +45,17 @@ def test_fingerprint_is_the_same_for_the_same_package(package: Path) -> None:
         lambda p: (p / "a.py").unlink(),
         lambda p: (p / "a.py").rename(p / "z.py"),
         lambda p: (p / "a.py").rename(p / "sub" / "a.py"),
+        lambda p: (p / "weights.npz").write_bytes(b"1"),
     ],
-    ids=["a line", "a line below", "a new file", "a file gone", "a new name", "a new folder"],
+    ids=[
+        "a line",
+        "a line below",
+        "a new file",
+        "a file gone",
+        "a new name",
+        "a new folder",
+        "data",
+    ],
 )
 def test_fingerprint_sees_every_change_of_the_package(
     package: Path, change: Callable[[Path], object]

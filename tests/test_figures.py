@@ -63,6 +63,6 @@ def test_the_picture_links_to_its_place_and_keeps_its_room(book: Book) -> None:
     link = BeautifulSoup(text, "html.parser").a
     assert link["href"] == "book/tiny.html#tiny-curve"
     assert dict(link.img.attrs) == {
-        "src": "_images/shown-tiny-curve.png", "alt": "A curve", "loading": "lazy",
+        "src": "_images/shown-tiny-curve.png", "alt": "A curve",
         "width": "720", "height": "290",
     }  # fmt: skip

@@ -68,7 +68,8 @@ def fingerprint(package: Path) -> str:
         The folder of the package that chapters import.
     """
     digest = hashlib.sha256(sys.version.encode())
-    for source in sorted(package.rglob("*.py")):
+    files = (path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    for source in sorted(files):  # modules, and the data that they carry
         digest.update(f"\0{source.relative_to(package)}\0".encode())
         digest.update(source.read_bytes())
     installed = {f"{d.name}=={d.version}" for d in metadata.distributions()}

@@ -86,6 +86,6 @@ def as_html(figure: Figure, source: str, address: str) -> str:
     """
     return (
         f'<a class="ib-shown-picture" href="{html.escape(address)}">'
-        f'<img src="{html.escape(source)}" alt="{html.escape(figure.alt)}" loading="lazy" '
+        f'<img src="{html.escape(source)}" alt="{html.escape(figure.alt)}" '
         f'width="{figure.width}" height="{figure.height}"></a>'
     )
