@@ -1,4 +1,4 @@
-"""Miniature documents: pages with four rows of a key and a value, scanned, and questions about them.
+"""Miniature documents: scanned pages with four rows of a key and a value, and questions.
 
 A page is 192 pixels wide and 128 high, white, with four rows. Each row has a key, one of eight
 words, and a value of two digits, in a font that matplotlib ships; one row is highlighted. Keys of a
@@ -33,6 +33,8 @@ __all__ = [
     "degrade",
     "draw",
     "letters",
+    "pad",
+    "readable",
     "reduce",
     "scan",
     "transcript",
@@ -304,6 +306,74 @@ def _codes() -> IntArray:
 def transcript(pages: Pages) -> tuple[IntArray, FloatArray]:
     """The perfect transcript: letters, shape (n, 8, 6), and boxes, shape (n, 8, 4)."""
     return _codes()[pages.word_ids], pages.boxes
+
+
+def pad(
+    pages: Sequence[Sequence[tuple[str, float, float, float, float]]],
+) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Bring transcripts of any number of words into arrays.
+
+    Parameters
+    ----------
+    pages : sequence of sequences of (text, left, top, right, bottom)
+        The words of each page, boxes in pages.
+
+    Returns
+    -------
+    codes : ndarray of int, shape (n, W, 6)
+        See `letters`; W is the largest number of words, at least one.
+    boxes : ndarray, shape (n, W, 4)
+    present : ndarray of bool, shape (n, W)
+        False for padding.
+
+    Raises
+    ------
+    ValueError
+        No page.
+    """
+    if not pages:
+        raise ValueError("pages: expected at least one transcript, got none")
+    most = max(1, *(len(words) for words in pages))
+    codes = np.zeros((len(pages), most, LETTERS), dtype=np.int64)
+    boxes = np.zeros((len(pages), most, 4))
+    present = np.zeros((len(pages), most), dtype=np.bool_)
+    for n, words in enumerate(pages):
+        if words:
+            codes[n, : len(words)] = letters([word[0] for word in words])
+            boxes[n, : len(words)] = [word[1:] for word in words]
+            present[n, : len(words)] = True
+    return codes, boxes, present
+
+
+def readable(
+    pages: Pages,
+    questions: Questions,
+    read: Sequence[Sequence[tuple[str, float, float, float, float]]],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the words that a question needs were read in their row.
+
+    Parameters
+    ----------
+    pages : Pages
+    questions : Questions
+        One a page, in the order of the pages.
+    read : sequence of sequences of (text, left, top, right, bottom)
+        Transcripts as in `pad`, of the first pages; questions about others are left out.
+
+    Returns
+    -------
+    key, value : ndarray of bool, shape (len(read),)
+        Whether the key was read, which a question about the highlight does not need, and the value.
+    """
+    key = np.ones(len(read), dtype=np.bool_)
+    value = np.zeros(len(read), dtype=np.bool_)
+    for n, words in enumerate(read):
+        row = int(questions.row[n])
+        there = {word[0].upper() for word in words if int(ROWS * (word[2] + word[4]) / 2) == row}
+        if questions.asked[n] < HIGHLIGHT:
+            key[n] = KEYS[pages.keys[n, row]] in there
+        value[n] = f"{pages.values[n, row]:02d}" in there
+    return key, value
 
 
 # --- questions -----------------------------------------------------------------------------------

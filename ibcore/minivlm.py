@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch.nn import functional
 
 from ibcore import _validate, minidoc
 from ibcore._validate import IntArray
-from ibcore.minidoc import Pages, Questions
+from ibcore.minidoc import Pages
 
 __all__ = [
     "Base",
@@ -127,7 +128,7 @@ class Base(nn.Module):
         super().__init__()
         channels = (1, 16, 32, 64)
         stem: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             stem += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(4, after), nn.GELU()]
         self.stem = nn.Sequential(*stem, nn.Conv2d(64, D, 3, 2, 1))
         self.place = nn.Linear(4 * OCTAVES + 1, D)
@@ -339,21 +340,23 @@ def train_text(base: Base, seed: int, steps: int = 500) -> Iterator[float]:
 
 
 class ReadOut(nn.Module):
-    """Throw-away heads: key, value and mark of each row from the six tokens of that row."""
+    """Throw-away heads: every token of a row tells the key, the value and the mark of the row."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.head = nn.Linear(6 * D, 8 + 10 + 10 + 1)
+        self.head = nn.Linear(D, 8 + 10 + 10 + 1)
         _initialise(self, seed)
 
     def loss(self, base: Base, pages: Pages, images: Tensor) -> Tensor:
-        """Cross-entropies of what stands in the rows, from 24 tokens a page."""
-        rows = base.features(images).reshape(len(pages), minidoc.ROWS, 6 * D)
-        key, tens, units, mark = self.head(rows).split([8, 10, 10, 1], dim=-1)
+        """Cross-entropies of what stands in the rows, from 24 tokens a page, six a row."""
+        logits = self.head(base.features(images))
+        key, tens, units, mark = logits.split([8, 10, 10, 1], dim=-1)
+        rows = mark.squeeze(-1).reshape(len(pages), minidoc.ROWS, 6).mean(dim=2)
+        loss = functional.cross_entropy(rows, _ints(pages.marked))
         told = (key, pages.keys), (tens, pages.values // 10), (units, pages.values % 10)
-        loss = functional.cross_entropy(mark.squeeze(-1), _ints(pages.marked))
-        for logits, truth in told:
-            loss = loss + functional.cross_entropy(logits.flatten(0, 1), _ints(truth).flatten())
+        for guess, truth in told:
+            of_token = _ints(truth.repeat(6, axis=1)).flatten()
+            loss = loss + functional.cross_entropy(guess.flatten(0, 1), of_token)
         return loss
 
 
@@ -380,7 +383,7 @@ def train_vision(base: Base, heads: ReadOut, seed: int, steps: int = 500) -> Ite
     yield from _descend((p for part in parts for p in part.parameters()), loss_of, steps, 3e-3)
 
 
-def train_answers(base: Base, heads: ReadOut, seed: int, steps: int = 1700) -> Iterator[float]:
+def train_answers(base: Base, heads: ReadOut, seed: int, steps: int = 1200) -> Iterator[float]:
     """Train the whole base to answer questions at all budgets; yields losses.
 
     Parameters
@@ -434,7 +437,7 @@ class WordHeads(nn.Module):
 
 
 def _value_loss(logits: Tensor, values: Tensor) -> Tensor:
-    tens, units = logits.split(10, dim=-1)
+    tens, units = logits[..., :10], logits[..., 10:]
     return functional.cross_entropy(
         tens.flatten(0, -2), (values // 10).flatten()
     ) + functional.cross_entropy(units.flatten(0, -2), (values % 10).flatten())
@@ -472,7 +475,7 @@ def pretrain_encoder(
             letters[asked.page], boxes[asked.page], _ints(asked.asked), None
         )
         own = np.take_along_axis(pages.keys, row, 1), np.take_along_axis(pages.values, row, 1)
-        key, value = heads.word(words[:: 4]).split([8, 20], dim=-1)
+        key, value = heads.word(words[::4]).split([8, 20], dim=-1)
         loss = functional.cross_entropy(key.flatten(0, 1), _ints(own[0]).flatten())
         loss = loss + _value_loss(value, _ints(own[1]))
         # A reader who does not see the question can only prepare for all of them.
@@ -543,9 +546,7 @@ def align(
         raise ValueError("base: expected frozen parameters; see `freeze`")
     rng = np.random.default_rng(seed)
     inner = [
-        p
-        for name, p in encoder.named_parameters()
-        if not name.startswith(("queries", "projector"))
+        p for name, p in encoder.named_parameters() if not name.startswith(("queries", "projector"))
     ]
 
     def loss_of(step: int, images: bool) -> Tensor:
@@ -568,9 +569,7 @@ def align(
         2e-3,
         lambda step: inner if 3 * step < text_steps else (),
     )
-    yield from _descend(
-        encoder.parameters(), lambda step: loss_of(step, True), image_steps, 2e-3
-    )
+    yield from _descend(encoder.parameters(), lambda step: loss_of(step, True), image_steps, 2e-3)
 
 
 # --- use -----------------------------------------------------------------------------------------
@@ -585,11 +584,12 @@ def freeze(module: nn.Module) -> None:
 
 
 def state_hash(module: nn.Module) -> str:
-    """SHA-256 of the weights: names in alphabetical order, and the raw little-endian bytes.
+    """SHA-256 of the weights: names in alphabetical order, and float64 bytes, little end first.
 
     Parameters
     ----------
     module : torch.nn.Module
+        In any precision up to float64, to which its weights are converted without loss.
 
     Returns
     -------
@@ -598,9 +598,8 @@ def state_hash(module: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
-        array = value.detach().numpy()
         digest.update(name.encode())
-        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        digest.update(value.detach().numpy().astype("<f8").tobytes())
     return digest.hexdigest()
 
 
@@ -619,14 +618,11 @@ def look(base: Base, scans: minidoc.Scan, budget: int) -> Tensor:
     ValueError
         Another budget.
     """
+    dtype = base.digit.weight.dtype
     if budget == 0:
-        return torch.zeros(len(scans), 0, D)
-    return torch.cat([base.look(_images(part, budget)) for part in _batches(scans)])
-
-
-def _batches(scans: minidoc.Scan, size: int = 250) -> Iterator[minidoc.Scan]:
-    for start in range(0, len(scans), size):
-        yield scans[start : start + size]
+        return torch.zeros(len(scans), 0, D, dtype=dtype)
+    parts = np.array_split(scans, math.ceil(len(scans) / 250))
+    return torch.cat([base.look(_images(part, budget).to(dtype)) for part in parts])
 
 
 @torch.no_grad()
@@ -709,8 +705,14 @@ def _unpack(module: nn.Module, name: str, arrays: Any) -> None:
     freeze(module)
 
 
-def load() -> tuple[Base, dict[int, Encoder]]:
+def load(dtype: torch.dtype = torch.float64) -> tuple[Base, dict[int, Encoder]]:
     """Load the stored base and its encoders of 1, 4 and 8 queries, frozen.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        To compute in. The weights are float16 numbers; with float64 arithmetic on them, no
+        answer depends on the order of a sum, so every machine gives the same ones.
 
     Returns
     -------
@@ -723,7 +725,7 @@ def load() -> tuple[Base, dict[int, Encoder]]:
         _unpack(base, "base", arrays)
         for m, encoder in encoders.items():
             _unpack(encoder, f"encoder{m}", arrays)
-    return base, encoders
+    return base.to(dtype), {m: encoder.to(dtype) for m, encoder in encoders.items()}
 
 
 def record() -> dict[str, Any]:

@@ -52,9 +52,7 @@ def tokens_internvl2(
     """
     width, height = _size(width, height)
     most = _validate.integer(max_tiles, "max_tiles", 1)
-    grids = [
-        (i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most
-    ]
+    grids = [(i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most]
     best, gap = (1, 1), math.inf
     for i, j in sorted(grids, key=lambda grid: grid[0] * grid[1]):
         distance = abs(width / height - i / j)

@@ -151,3 +151,40 @@ def test_bad_arguments_are_named(call, named):
 def test_importing_loads_neither_torch_nor_matplotlib():
     code = "import sys, ibcore.minidoc; sys.exit(bool({'torch', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def as_read(pages):
+    return [
+        [(word, *box) for word, box in zip(words, boxes, strict=True)]
+        for words, boxes in zip(pages.words, pages.boxes, strict=True)
+    ]
+
+
+def test_padding_marks_what_is_there(pages):
+    read = as_read(pages[:3])
+    codes, boxes, present = minidoc.pad([read[0], read[1][:5], []])
+    assert present.sum(axis=1).tolist() == [8, 5, 0]
+    assert np.array_equal(codes[1, :5], minidoc.letters(pages.words[1][:5]))
+    assert np.array_equal(boxes[0], pages.boxes[0])
+    assert not codes[~present].any()
+    with pytest.raises(ValueError, match="pages: expected at least one"):
+        minidoc.pad([])
+
+
+def test_what_is_readable(pages):
+    asked = minidoc.ask(pages, np.random.default_rng(4))
+    read = as_read(pages[:50])
+    key, value = minidoc.readable(pages, asked, read)
+    assert key.all()
+    assert value.all()
+    # Everything one row further down: the words are there, and not in their rows.
+    moved = [[(w, a, b + 0.25, c, d + 0.25) for w, a, b, c, d in words] for words in read]
+    key, value = minidoc.readable(pages, asked, moved)
+    of_key = asked.asked[:50] < minidoc.HIGHLIGHT
+    assert not key[of_key].any()
+    assert key[~of_key].all()
+    row = asked.row[:50]
+    same_below = pages.values[np.arange(50), row] == pages.values[np.arange(50), row - 1]
+    assert not value[~same_below].any()
+    key, value = minidoc.readable(pages, asked, [[]] * 50)
+    assert not value.any()

@@ -48,7 +48,8 @@ def test_internvl2_without_a_thumbnail():
 @given(sides, sides, st.integers(1, 12))
 def test_internvl2_grid_is_as_close_as_any(width, height, most):
     (i, j), tokens = tokens_internvl2(width, height, max_tiles=most)
-    gaps = [abs(width / height - a / b) for a in range(1, 13) for b in range(1, 13) if a * b <= most]
+    grids = [(a, b) for a in range(1, 13) for b in range(1, 13) if a * b <= most]
+    gaps = [abs(width / height - a / b) for a, b in grids]
     assert i * j <= most
     assert abs(width / height - i / j) == min(gaps)
     assert tokens == 256 * (i * j + (i * j > 1))

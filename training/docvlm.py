@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def encoder(name: str) -> Encoder:
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def test_set(seed: int = TEST_SEED) -> tuple[minidoc.Pages, minidoc.Questions, minidoc.Scan]:
+def sample(seed: int) -> tuple[minidoc.Pages, minidoc.Questions, minidoc.Scan]:
     """1,000 pages, one question each, and their scans."""
     rng = np.random.default_rng(seed)
     pages = minidoc.draw(1000, rng)
@@ -148,7 +149,7 @@ def test_set(seed: int = TEST_SEED) -> tuple[minidoc.Pages, minidoc.Questions, m
 
 def measure(name: str, seed: int = TEST_SEED) -> dict[str, list[int]]:
     """Right answers to key and to highlight questions, by budget."""
-    pages, asked, scans = test_set(seed)
+    pages, asked, scans = sample(seed)
     frozen = base()
     letters, boxes = minidoc.transcript(pages)
     context = []
@@ -165,6 +166,16 @@ def measure(name: str, seed: int = TEST_SEED) -> dict[str, list[int]]:
             of_key = asked.asked < minidoc.HIGHLIGHT
             counts[str(budget)] = [int(right[of_key].sum()), int(right[~of_key].sum())]
     return counts
+
+
+def first_losses(steps: int = 20) -> dict[str, list[float]]:
+    """Losses of the first steps of the parts that begin with a seed, taken once more."""
+    runs = {
+        "text": minivlm.train_text(Base(0), 1),
+        "vision": minivlm.train_vision(Base(0), minivlm.ReadOut(0), 2),
+        "stage 0": minivlm.pretrain_encoder(Encoder(1, 100), 100),
+    }
+    return {name: drain(islice(losses, steps)) for name, losses in runs.items()}
 
 
 def store() -> None:
@@ -184,11 +195,7 @@ def store() -> None:
         "cpu_seconds": {name: part["cpu"] for name, part in parts.items()},
         "base_hash": minivlm.state_hash(modules["base"]),
         "hashes_around_training": {name: parts[name]["hashes"] for name in trained},
-        "first_losses": {
-            "text": parts["base"]["losses"]["text"][:20],
-            "vision": parts["base"]["losses"]["vision"][:20],
-            "stage 0": parts["trunk-0"]["losses"][:20],
-        },
+        "first_losses": first_losses(),
         "losses": {
             name: {k: v[9::10] for k, v in parts[name]["losses"].items()}
             for name in ["base", *trained]
