@@ -29,17 +29,19 @@ from ibcore.minidoc import Pages
 
 __all__ = [
     "Base",
+    "Block",
     "Encoder",
+    "ReadOut",
     "align",
     "answer",
     "encode",
     "expand",
     "fourier",
     "freeze",
-    "load",
     "look",
     "pack",
     "pretrain_encoder",
+    "pretrained",
     "record",
     "state_hash",
     "train_answers",
@@ -705,7 +707,7 @@ def _unpack(module: nn.Module, name: str, arrays: Any) -> None:
     freeze(module)
 
 
-def load(dtype: torch.dtype = torch.float64) -> tuple[Base, dict[int, Encoder]]:
+def pretrained(dtype: torch.dtype = torch.float64) -> tuple[Base, dict[int, Encoder]]:
     """Load the stored base and its encoders of 1, 4 and 8 queries, frozen.
 
     Parameters

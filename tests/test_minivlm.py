@@ -14,7 +14,7 @@ from ibcore.minivlm import Base, Encoder
 
 @pytest.fixture(scope="module")
 def stored():
-    return minivlm.load()
+    return minivlm.pretrained()
 
 
 @pytest.fixture(scope="module")
