@@ -79,11 +79,20 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(D, 3 * D), nn.Linear(D, D)
         self.up, self.down = nn.Linear(D, 4 * D), nn.Linear(4 * D, D)
 
-    def forward(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
-        """Transform x, shape (B, n, 64); `allowed` broadcasts to (B, 4, n, n)."""
+    def forward(
+        self, x: Tensor, allowed: Tensor | None = None, past: list[Tensor] | None = None
+    ) -> Tensor:
+        """Transform x, shape (B, n, 64); `allowed` broadcasts to (B, 4, n, n).
+
+        `past` holds keys and values of earlier positions, or nothing yet; those of x join them.
+        """
         b, n, _ = x.shape
         qkv = self.qkv(self.before(x)).reshape(b, n, 3, HEADS, D // HEADS)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        if past is not None:
+            if past:
+                k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+            past[:] = [k, v]
         scores = q @ k.transpose(-1, -2) / math.sqrt(D // HEADS)
         if allowed is not None:
             scores = scores.masked_fill(~allowed, -torch.inf)
@@ -680,9 +689,23 @@ def answer(base: Base, asked: ArrayLike, *context: Tensor) -> IntArray:
     """
     if not context:
         raise ValueError("context: expected at least one tensor; an empty one says nothing is seen")
-    before, question = torch.cat(context, dim=1), _ints(asked)
-    tens = base(before, question, torch.zeros_like(question))[:, 0].argmax(dim=-1)
-    units = base(before, question, tens)[:, 1].argmax(dim=-1)
+    # Parts that stay in the processor's cache.
+    parts = zip(torch.cat(context, dim=1).split(200), _ints(asked).split(200), strict=True)
+    return np.concatenate([_greedy(base, *part) for part in parts])
+
+
+def _greedy(base: Base, context: Tensor, asked: Tensor) -> IntArray:
+    """Both digits; the second pass reads one token, and keeps the rest from the first."""
+    x = torch.cat([context, base.asked(asked).unsqueeze(1)], dim=1)
+    past: list[list[Tensor]] = [[] for _ in base.blocks]
+    causal = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    for block, kept in zip(base.blocks, past, strict=True):
+        x = block(x, causal, kept)
+    tens = base.digit(base.norm(x[:, -1])).argmax(dim=-1)
+    x = base.first(tens).unsqueeze(1)
+    for block, kept in zip(base.blocks, past, strict=True):
+        x = block(x, None, kept)
+    units = base.digit(base.norm(x[:, -1])).argmax(dim=-1)
     return np.asarray((10 * tens + units).numpy(), dtype=np.int64)
 
 

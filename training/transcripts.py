@@ -48,7 +48,7 @@ def recognise(reader: Any, scan: minidoc.Scan) -> list[list[Any]]:
     size = np.array([minidoc.WIDTH, minidoc.HEIGHT])
     corners = [(np.asarray(box) / size) for box in found.boxes]
     return [
-        [text, *np.round([*box.min(axis=0), *box.max(axis=0)], 4).tolist()]
+        [text, *np.round([*box.min(axis=0), *box.max(axis=0)], 3).tolist()]
         for text, box in zip(found.txts, corners, strict=True)
     ]
 
