@@ -81,7 +81,7 @@ bench: $(TEST) ## measure what the methods cost, side by side
 	@$(PY) benchmarks/run.py
 
 .PHONY: train
-train: $(BOOK) ## train again what the chapter on DocVLM has stored (half an hour)
+train: $(BOOK) ## train again what the chapter on DocVLM has stored (some 20 minutes)
 	@$(PY) training/docvlm.py
 
 .PHONY: reference

@@ -689,9 +689,10 @@ def answer(base: Base, asked: ArrayLike, *context: Tensor) -> IntArray:
     """
     if not context:
         raise ValueError("context: expected at least one tensor; an empty one says nothing is seen")
+    before, question = torch.cat(context, dim=1), _ints(asked)
     # Parts that stay in the processor's cache.
-    parts = zip(torch.cat(context, dim=1).split(200), _ints(asked).split(200), strict=True)
-    return np.concatenate([_greedy(base, *part) for part in parts])
+    parts = [slice(start, start + 200) for start in range(0, len(question), 200)]
+    return np.concatenate([_greedy(base, before[part], question[part]) for part in parts])
 
 
 def _greedy(base: Base, context: Tensor, asked: Tensor) -> IntArray:

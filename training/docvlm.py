@@ -56,7 +56,6 @@ VARIANTS = {
     "words": Variant(1, compress=False),
     "m2": Variant(2),
     "m3": Variant(3),
-    "m8-blind": Variant(8, aware=False),
 }
 STORED = {1: "m1", 4: "m4", 8: "m8-0"}
 
