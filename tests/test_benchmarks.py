@@ -53,7 +53,7 @@ def test_record_names_no_host_and_no_path(record):
 
 
 def test_each_comparison_has_medians_and_ratios(record):
-    assert len(record["comparisons"]) == 4
+    assert len(record["comparisons"]) == 5
     for comparison in record["comparisons"]:
         rows = list(comparison["methods"].values())
         assert len(rows) >= 3
@@ -66,7 +66,7 @@ def test_each_comparison_has_medians_and_ratios(record):
 
 
 def test_accuracy_stands_beside_the_time(record):
-    flow, *margins, sharpness = record["comparisons"]
+    flow, *margins, sharpness, solutions = record["comparisons"]
     after = flow["methods"]["descent, then flow"]["difference_from_direct"]
     corrected = flow["methods"]["the same with the correction for discrete steps"]
     assert corrected["difference_from_direct"] < after < 1e-3
@@ -76,6 +76,9 @@ def test_accuracy_stands_beside_the_time(record):
         for row in comparison["methods"].values():
             assert exact["error"] <= row["error"] < 1e-3
     assert all(row["relative_error"] < 1e-9 for row in sharpness["methods"].values())
+    closed, *by_ode = solutions["methods"].values()
+    assert closed["relative_error"] < 1e-14
+    assert all(closed["relative_error"] < row["relative_error"] < 1e-4 for row in by_ode)
 
 
 def test_the_committed_record_is_a_full_one():

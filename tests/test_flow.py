@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.optimize import OptimizeResult as OdeResult
 
 from ibcore import flow
 from ibcore.descent import (
@@ -678,3 +679,89 @@ def test_flow_to_interpolation_follows_a_linear_flow():
         flow.flow_to_interpolation(lambda w: 0 * w, start, lambda w: x @ w - y, horizon=2.0)
     with pytest.raises(ValueError, match="stop"):
         flow.flow_to_interpolation(lambda w: w, start, lambda w: w, stop=0.0)
+
+
+# --- diagonal networks by their norm -----------------------------------------------------------
+
+
+def _net_margins(signed, depth, theta):
+    return np.hstack([signed, -signed]) @ theta**depth
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_diagonal_flow_against_its_equation_in_ordinary_time(depth):
+    signed = spanning(7, 4, 3)[0]
+    u, v = np.array([0.5, 0.9, 0.4]), np.array([0.3, 0.6, 0.7])
+    both = np.hstack([signed, -signed])
+    end = 1.0
+
+    def velocity(_, theta):
+        p = np.exp(-both @ theta**depth)
+        return p @ both * theta ** (depth - 1)
+
+    def grown(_, theta):
+        return np.log(np.linalg.norm(theta)) - end
+
+    grown.terminal = True
+    plain = solve_ivp(velocity, (0, 1e9), np.append(u, v), method="Radau", events=grown,
+                      rtol=1e-10, atol=1e-13)  # fmt: skip
+    found = flow.diagonal_flow(signed, depth, u, v, [0.8, end])
+    np.testing.assert_allclose(found.weights[-1], plain.y_events[0][0], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.weights, axis=1), np.exp([0.8, end]), rtol=1e-8)
+    f = _net_margins(signed, depth, found.weights[-1])
+    np.testing.assert_allclose(found.margins[-1], f * np.exp(-depth * end), rtol=1e-9)
+    shares = np.exp(-f) / np.exp(-f).sum()
+    np.testing.assert_allclose(found.shares[-1], shares, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.push[-1], shares @ both * found.weights[-1] ** (depth - 1), rtol=1e-5, atol=1e-9
+    )
+
+
+@given(seed=st.integers(0, 1000), depth=st.sampled_from([2, 3]))
+@settings(max_examples=4, deadline=None)
+def test_a_diagonal_flow_keeps_its_invariants(seed, depth):
+    rng = np.random.default_rng(seed)
+    signed = rng.standard_normal((4, 3))
+    signed *= np.sign(signed @ rng.standard_normal(3))[:, None]
+    u, v = rng.uniform(0.2, 1, (2, 3))
+    end = np.log(np.linalg.norm([u, v])) + 6.0
+    found = flow.diagonal_flow(signed, depth, u, v, [end - 1, end])
+    a, b = np.split(found.weights[-1], 2)
+    if depth == 2:
+        np.testing.assert_allclose(a * b, u * v, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(1 / a + 1 / b, 1 / u + 1 / v, rtol=1e-6)
+
+
+def test_a_diagonal_flow_far_out():
+    # One point: zeta is the same multiple of it for ever, so uv and the norm give the weights.
+    found = flow.diagonal_flow([[1.0]], 2, [0.5], [0.4], [5.0, 15.0])
+    u, v = found.weights.T
+    np.testing.assert_allclose(u * v, 0.2, rtol=1e-7)
+    np.testing.assert_allclose(u, np.exp([5.0, 15.0]), rtol=1e-7)
+    # Two points held together at margins of 1e13: the dual of the ℓ1 problem is (1, 2)/3 here.
+    found = flow.diagonal_flow([[2.0, 0.5], [0.5, 1.25]], 2, [0.5, 0.5], [0.5, 0.5], [5.0, 15.0])
+    np.testing.assert_allclose(found.shares[-1], [1 / 3, 2 / 3], rtol=1e-6)
+
+
+def test_a_diagonal_flow_refuses_what_it_cannot_follow(monkeypatch):
+    one = [[1.0, 0.5], [0.5, 1.0]]
+    half = [0.5, 0.5]
+    with pytest.raises(ValueError, match="u0 has an entry 0"):
+        flow.diagonal_flow(one, 2, [0.5, 0.0], half, [3.0])
+    with pytest.raises(ValueError, match="log_norms starts at -3"):
+        flow.diagonal_flow(one, 2, half, half, [-3.0, 3.0])
+    with pytest.raises(ValueError, match="depth"):
+        flow.diagonal_flow(one, 1, half, half, [3.0])
+    with pytest.raises(NotSeparableError):
+        flow.diagonal_flow([[1.0, 0.0], [-1.0, 0.0]], 2, half, half, [3.0])
+    with pytest.raises(flow.FlowError, match="the weights overflow"):
+        flow.diagonal_flow(one, 3, [1e76, 1e76], half, [180.0])
+    gives_up = OdeResult(success=False, message="no", status=-1)
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "solve_ivp", lambda *_, **__: gives_up)
+        with pytest.raises(flow.FlowError, match="the solver stops before"):
+            flow.diagonal_flow(one, 2, [2.0, 2.0], half, [3.0])
+    monkeypatch.setattr(flow, "_WARM_UP", 1e-3)
+    with pytest.raises(flow.FlowError, match="norm does not start to grow"):
+        flow.diagonal_flow(one, 2, half, half, [3.0])

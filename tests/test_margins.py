@@ -719,3 +719,58 @@ def test_the_split_margin_refuses_what_it_cannot_solve():
         margins.split_margin([[1.0]], [[1.0]], -1.0)
     with pytest.raises(RuntimeError, match="not separable"):
         margins.split_margin([[1.0], [-1.0]], [[1.0], [-1.0]], 1.0)
+
+
+@pytest.mark.parametrize("columns", [2, 5])
+@pytest.mark.parametrize("level", [-2.0, 1.0, 6.0])
+def test_the_split_minimiser_against_a_convex_solver(columns, level):
+    x = _separable(5, 9, 5)
+    found = margins.split_minimiser(x, x[:, :columns], level)
+    beta, w = cvxpy.Variable(5), cvxpy.Variable(columns)
+    f = x @ beta + x[:, :columns] @ w
+    problem = cvxpy.Problem(cvxpy.Minimize(
+        cvxpy.sum_squares(beta) + cvxpy.norm1(w) + cvxpy.sum(cvxpy.exp(level - f))))  # fmt: skip
+    problem.solve(solver="CLARABEL")
+    assert found.norm_squared + found.dual.sum() == pytest.approx(problem.value, rel=1e-6)
+    np.testing.assert_allclose(found.shallow, beta.value, atol=1e-4)
+    np.testing.assert_allclose(found.deep, w.value, atol=1e-4)
+
+
+@given(seed=st.integers(0, 10**6), level=st.floats(-5.0, 1e4), columns=st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
+def test_the_split_minimiser_is_stationary(seed, level, columns):
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((7, 4)), rng.standard_normal((7, columns))
+    w = rng.standard_normal(4 + columns)
+    sign = np.sign(np.hstack([a, b]) @ w)[:, None]
+    a, b = a * sign, b * sign
+    found = margins.split_minimiser(a, b, level)
+    f = a @ found.shallow + b @ found.deep
+    size = max(1.0, found.dual.max()) * max(1.0, np.abs(f).max())
+    np.testing.assert_allclose(found.dual, np.exp(level - f), rtol=1e-6)
+    np.testing.assert_allclose(a.T @ found.dual / 2, found.shallow, atol=1e-12 * size)
+    pull, used = b.T @ found.dual, found.deep != 0
+    np.testing.assert_allclose(pull[used], np.sign(found.deep[used]), atol=1e-11 * size)
+    assert (np.abs(pull) <= 1 + 1e-9 + 1e-11 * size).all()
+    assert found.margin == pytest.approx(f.min())
+    assert found.log_loss == pytest.approx(np.log(np.sum(np.exp(f.min() - f))) - f.min())
+
+
+@pytest.mark.parametrize("level", [3.0, 50.0, 1e5])
+def test_the_split_minimiser_of_three_points_by_hand(level):
+    found = margins.split_minimiser([[1], [1], [0]], [[1, 0], [-1, 0], [0, 1]], level)
+    beta = found.shallow[0]  # e^(level - β) = β, and the deep part keeps log β more
+    assert beta + math.log(beta) == pytest.approx(level)
+    np.testing.assert_allclose(found.deep, [0.0, level], atol=1e-9 * level)
+    np.testing.assert_allclose(found.dual, [beta, beta, 1.0], rtol=1e-9)
+
+
+def test_the_split_minimiser_without_separation_and_with_bad_input(monkeypatch):
+    found = margins.split_minimiser([[1.0], [-1.0]], [[1.0], [-1.0]], 2.0)
+    assert found.norm_squared == 0
+    assert found.margin == 0
+    with pytest.raises(ValueError, match="deep has 1 rows"):
+        margins.split_minimiser([[1.0], [2.0]], [[1.0]], 1.0)
+    monkeypatch.setattr(margins, "_NEWTON_STEPS", 0)
+    with pytest.raises(RuntimeError, match="no minimiser found"):
+        margins.split_minimiser([[1.0]], [[1.0]], 1.0)

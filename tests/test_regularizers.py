@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import minimize
 
 from ibcore import regularizers as reg
 
@@ -122,6 +123,92 @@ def test_margin_hyperbolic_entropy_satisfies_its_conditions(log_root):
     np.testing.assert_allclose(found.dual * (margins - 3), 0, atol=1e-5)
     slope = reg.hyperbolic_entropy_slope(found.w, np.exp(log_root))
     np.testing.assert_allclose(slope, x.T @ found.dual, atol=1e-5 * abs(slope).max())
+
+
+def separable(seed, n=10, d=4):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d))
+    return x * np.sign(x @ rng.normal(size=d))[:, None]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("log_root", [-9.0, 0.0, 9.0])
+def test_margin_hyperbolic_entropy_closes_the_gap(seed, log_root):
+    x, root = separable(seed), np.exp(log_root)
+    found = reg.margin_hyperbolic_entropy(x, log_root, 100.0)
+    value = reg.hyperbolic_entropy(found.w, root).sum()
+    # by scalar maximisation and not by the formula of the conjugate
+    pull = x.T @ found.dual
+    best = root / 2 * np.sinh(2 * pull)
+    conjugate = (pull * best - reg.hyperbolic_entropy(best, root)).sum()
+    assert found.dual.min() >= 0
+    assert (x @ found.w).min() >= 100 * (1 - 1e-7)
+    assert value + conjugate - 100 * found.dual.sum() == pytest.approx(0, abs=2e-7 * value)
+
+
+def test_margin_hyperbolic_entropy_agrees_with_a_general_solver():
+    x = separable(0)
+    found = reg.margin_hyperbolic_entropy(x, 0.0, 3.0)
+    reference = minimize(
+        lambda w: reg.hyperbolic_entropy(w, 1.0).sum(),
+        3 * np.linalg.lstsq(x, np.ones(10))[0],
+        jac=lambda w: reg.hyperbolic_entropy_slope(w, 1.0),
+        constraints=[{"type": "ineq", "fun": lambda w: x @ w - 3, "jac": lambda w: x}],
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    np.testing.assert_allclose(found.w, reference.x, atol=1e-6)
+
+
+def greedy(x, margin, step):
+    """Add to the multiplier of the sample with the least margin, step by step."""
+    nu = np.zeros(len(x))
+    while True:
+        margins = x @ np.sinh(2 * x.T @ nu) / 2
+        if margins.min() >= margin:
+            return nu
+        nu[margins.argmin()] += step
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_stagewise_path_is_that_of_small_greedy_steps(seed):
+    x = separable(seed)
+    found = reg.stagewise_margin(x, [0.5, 30.0])
+    for margin, point in zip([0.5, 30.0], found, strict=True):
+        np.testing.assert_allclose(point.dual, greedy(x, margin, 2e-4), atol=2e-2)
+        np.testing.assert_allclose((x @ point.w).min(), margin, rtol=1e-8)
+
+
+def test_the_stagewise_path_parts_from_the_margin_path_where_a_multiplier_falls():
+    parted = []
+    for seed in range(6):
+        x = separable(seed)
+        margins = np.geomspace(0.1, 100, 30)
+        path = [reg.margin_hyperbolic_entropy(x, 0.0, m).dual for m in margins]
+        falls = min(np.diff(path, axis=0).min(), 0) < -1e-6
+        stages = [point.dual for point in reg.stagewise_margin(x, margins)]
+        assert np.diff(stages, axis=0).min() >= 0
+        apart = np.abs(np.array(stages) - path).max()  # they may meet again later
+        assert (apart > 1e-6) == falls
+        parted.append(falls)
+    assert set(parted) == {False, True}
+
+
+def test_stagewise_margin_checks_its_margins():
+    with pytest.raises(ValueError, match="margins do not increase"):
+        reg.stagewise_margin(separable(0), [1.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_margin_l1_satisfies_its_conditions(seed):
+    x = separable(seed)
+    found = reg.margin_l1(x)
+    assert (x @ found.w).min() >= 1 - 1e-12
+    assert np.abs(x.T @ found.dual).max() <= 1 + 1e-9
+    assert found.dual.min() >= 0
+    np.testing.assert_allclose(found.dual.sum(), np.abs(found.w).sum())
+    with pytest.raises(reg.RegularizerError, match="positive margins"):
+        reg.margin_l1([[1.0], [-1.0]])
 
 
 def test_hessian_map_defect():

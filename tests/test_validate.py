@@ -26,6 +26,9 @@ BAD = [
     (_validate.positive, NAN),
     (_validate.positive, "1"),
     (_validate.non_negative, -1e-300),
+    (_validate.fraction, -0.1),
+    (_validate.fraction, 1.0),
+    (_validate.fraction, NAN),
     (_validate.integer, 1.0),
     (_validate.integer, True),
     (_validate.integer, [1]),
@@ -38,6 +41,8 @@ BAD = [
     (_validate.times, [1.0, 1.0]),
     (_validate.times, [2.0, 1.0]),
     (_validate.times, [0.0, np.inf]),
+    (_validate.update_counts, [0.5, 1.0]),
+    (_validate.update_counts, [-1, 1]),
     (_validate.generator, 3),
     (_validate.generator, np.random.RandomState(0)),
 ]

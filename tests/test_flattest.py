@@ -1,0 +1,146 @@
+"""Convex programs of flatness against general-purpose minimisation and hand-solved cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from ibcore import flattest, shallow
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flattest_rescaling_is_a_minimum_over_scales(seed):
+    rng = np.random.default_rng(seed)
+    net, x = shallow.random_net(rng, 5, 2), rng.standard_normal((12, 2))
+    found = flattest.flattest_rescaling(net, x)
+
+    def scaled(s):
+        return replace(net, w=net.w * np.exp(s)[:, None], b=net.b * np.exp(s),
+                       v=net.v * np.exp(-s))  # fmt: skip
+
+    searched = optimize.minimize(
+        lambda s: shallow.sharpness(scaled(s), x), np.zeros(5), method="Nelder-Mead",
+        options={"maxiter": 20_000, "maxfev": 20_000, "xatol": 1e-9, "fatol": 1e-11},
+    )  # fmt: skip
+    assert found.sharpness <= searched.fun * (1 + 1e-9)
+    assert found.lower <= found.sharpness <= found.lower * (1 + 1e-8)
+    assert found.sharpness == pytest.approx(shallow.sharpness(found.net, x), rel=1e-12)
+    np.testing.assert_allclose(found.net.outputs(x), net.outputs(x), atol=1e-12)
+    assert found.lower >= 1 + 2 * shallow.path_sum(net, x) - 1e-12
+
+
+def test_flattest_rescaling_says_how_wide_the_gap_is():
+    rng = np.random.default_rng(4)
+    net, x = shallow.random_net(rng, 5, 2), rng.standard_normal((12, 2))
+    found = flattest.flattest_rescaling(net, x, rounds=1)
+    assert found.lower == pytest.approx(1 + 2 * shallow.path_sum(net, x))
+    assert found.sharpness > found.lower * (1 + 1e-6)
+
+
+def test_flattest_interpolant_is_certified_and_beats_networks():
+    x = np.linspace(-2, 2, 8)
+    y = np.sin(2 * x)
+    found = flattest.flattest_interpolant(x[::-1], y[::-1])
+    np.testing.assert_allclose(found.net.outputs(x[:, None]), y, atol=1e-6)
+    assert found.lower <= found.sharpness * (1 + 1e-9)
+    assert found.sharpness <= found.lower * (1 + 1e-6)
+    assert found.lower >= 1 + 2 * flattest.least_stability_norm(x[:, None], y).value
+    rng = np.random.default_rng(0)
+    for _ in range(5):  # networks with random kinks, output weights solved for
+        net = shallow.random_net(rng, 40, 1)
+        features = np.maximum(net.preactivations(x[:, None]), 0.0)
+        net = replace(net, v=np.linalg.lstsq(features.T, y, rcond=None)[0])
+        best = flattest.flattest_rescaling(net, x[:, None])
+        assert best.sharpness > found.lower
+
+
+def test_a_trial_run_by_other_code():
+    # Six digits of an earlier run, which put the kinks on a grid.
+    x = np.random.default_rng(3).uniform(-2, 2, 8)
+    y = np.sin(2 * x)
+    assert flattest.flattest_interpolant(x, y).sharpness == pytest.approx(2.633346, abs=2e-6)
+    assert flattest.least_stability_norm(x[:, None], y).value == pytest.approx(0.468660, abs=1e-6)
+
+
+@pytest.mark.parametrize("h", [0.3, 1.0, 3.0])
+def test_two_points_by_hand(h):
+    # One neuron from either side, a = h/2, kinks at the other point: K/2 has 1 + sqrt(2) h on top.
+    found = flattest.flattest_interpolant([-1.0, 1.0], [-h, h])
+    assert found.sharpness == pytest.approx(1 + np.sqrt(2) * h, rel=1e-6)
+    assert found.lower == pytest.approx(found.sharpness, rel=1e-6)
+
+
+def test_least_norm_on_the_line_is_that_of_a_fine_grid_of_kinks():
+    rng = np.random.default_rng(1)
+    x, y = np.sort(rng.uniform(-2, 2, 6)), rng.standard_normal(6)
+    found = flattest.least_stability_norm(x[:, None], y)
+    t = np.concatenate([np.linspace(-2, 2, 4001), x - 1e-7, x + 1e-7])
+    price = shallow.stability_weight(np.ones((len(t), 1)), t, x[:, None])
+    ridge = np.maximum(x[:, None] - t, 0.0)
+    fit = np.column_stack([ridge, -ridge, x, np.ones(6)])
+    grid = optimize.linprog(
+        np.concatenate([price, price, [0, 0]]), A_eq=fit, b_eq=y,
+        bounds=[(0, None)] * (2 * len(t)) + [(None, None)] * 2,
+    )  # fmt: skip
+    assert found.value == pytest.approx(grid.fun, rel=1e-4)
+    assert found.certificate == pytest.approx(1, abs=1e-8)
+    assert np.abs(found.a) @ np.ones(len(found.a)) > 0
+    values = np.maximum(x[:, None] * found.u[:, 0] - found.t, 0.0) @ found.a
+    rest = np.column_stack([x, np.ones(6)])
+    np.testing.assert_allclose(rest @ np.linalg.lstsq(rest, y - values, rcond=None)[0], y - values,
+                               atol=1e-9)  # fmt: skip
+
+
+def test_least_norm_in_the_plane_bounds_every_network():
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((14, 2)), rng.standard_normal(14)
+    found = flattest.least_stability_norm(x, y)
+    assert found.certificate == pytest.approx(1, abs=1e-8)
+    for seed in range(5):
+        net = shallow.random_net(np.random.default_rng(seed), 60, 2)
+        features = np.maximum(net.preactivations(x), 0.0)
+        net = replace(net, v=np.linalg.lstsq(features.T, y, rcond=None)[0])
+        assert shallow.stability_norm(net, x) > found.value
+    looser = flattest.least_stability_norm(x, y, tolerance=0.1)
+    assert looser.value < found.value
+    assert looser.certificate == pytest.approx(1, abs=1e-8)
+
+
+def test_programs_that_are_not_solved_are_reported(monkeypatch):
+    import cvxpy
+
+    x = np.array([-1.0, 0.5, 1.0])
+    monkeypatch.setattr(cvxpy.Problem, "status", cvxpy.INFEASIBLE)
+    with pytest.raises(flattest.SolverError, match="ended as infeasible"):
+        flattest.flattest_interpolant(x, x)
+    failed = optimize.OptimizeResult(status=4, message="trouble")
+    monkeypatch.setattr(flattest.optimize, "linprog", lambda *_, **__: failed)
+    with pytest.raises(flattest.SolverError, match="trouble"):
+        flattest.least_stability_norm(x[:, None], x)
+
+
+def test_affine_targets_cost_nothing():
+    x = np.random.default_rng(3).standard_normal((8, 2))
+    found = flattest.least_stability_norm(x, x @ [1.0, -2.0] + 0.5)
+    assert found.value == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: flattest.flattest_interpolant([0.0, 0.0], [1, 1]), "^x has points that coincide"),
+        (lambda: flattest.flattest_interpolant([0.0], [1]), "^x has points that coincide"),
+        (lambda: flattest.flattest_interpolant([0.0, 1.0], [1]), "^y has shape"),
+        (lambda: flattest.least_stability_norm(np.eye(4), np.ones(4)), r"^x has shape \(4, 4\)"),
+        (lambda: flattest.least_stability_norm([[0.0, 1]] * 3, np.ones(3)), "coincide"),
+        (lambda: flattest.least_stability_norm([[0.0, 0], [1, 1], [2, 2]], np.ones(3)),
+         "3 points on a line"),
+        (lambda: flattest.least_stability_norm([[0.0], [1]], [0, 1], tolerance=-1), "^tolerance"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,276 @@
+"""Exact laws of quantised networks: against brute force over all weights, and by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibcore.quantized import (
+    GuessAndCheck,
+    Law,
+    boolean_cube,
+    codes_of_points,
+    convolve,
+    cube_averages,
+    distinct_points_law,
+    function_prior,
+    guess_and_check_samples,
+    inputs_prior,
+    mean_by_size,
+    measure_of_masks,
+    neuron_law,
+    pinned_parameters,
+    seen_set_law,
+    sign_counts,
+    superset_sums,
+)
+
+TERNARY = (-1, 0, 1)
+
+
+def brute_force(d, widths, alphabet, scaled):
+    """Run every network, one vector of weights at a time."""
+    shapes = list(zip([d, *widths], [*widths, 1], strict=True))
+    size = sum(o * i + o * (2 if scaled else 1) for i, o in shapes)
+    counts = np.zeros(2**2**d)
+    for flat in itertools.product(alphabet, repeat=size):
+        f, at = boolean_cube(d), 0
+        for layer, (i, o) in enumerate(shapes):
+            w, at = np.reshape(flat[at : at + o * i], (o, i)), at + o * i
+            b, at = np.array(flat[at : at + o]), at + o
+            f = f @ w.T
+            if scaled:
+                f, at = f * np.array(flat[at : at + o]), at + o
+            f = f + b
+            if layer + 1 < len(shapes):
+                f = np.maximum(f, 0)
+        counts[sum(1 << k for k in range(2**d) if f[k, 0] > 0)] += 1
+    return counts / counts.sum()
+
+
+@pytest.mark.parametrize(
+    ("d", "widths", "alphabet", "scaled"),
+    [
+        (1, (1,), TERNARY, False),
+        (1, (2,), TERNARY, False),
+        (2, (1,), TERNARY, False),
+        (3, (1,), TERNARY, False),
+        (1, (1,), TERNARY, True),
+        (2, (1,), TERNARY, True),
+        (1, (3,), (0, 1), False),
+        (2, (3,), (-1, 1), False),
+        (3, (2,), (-1, 2), False),
+        (1, (1, 1), TERNARY, False),
+        (1, (2, 1), (0, 1), False),
+        (2, (2, 1), (-1, 2), False),
+        (1, (2, 2), (-1, 1), False),
+        (1, (1, 1), (-1, 2), True),
+        (1, (2, 1), (0, 1), True),
+    ],
+)
+def test_function_prior_is_that_of_brute_force(d, widths, alphabet, scaled):
+    expected = brute_force(d, widths, alphabet, scaled)
+    prior = function_prior(d, widths, alphabet, scaled=scaled)
+    np.testing.assert_allclose(prior, expected, rtol=1e-12, atol=0)
+
+
+def test_wide_prior_without_symmetry_and_by_the_chunked_sum():
+    # 2**21 comparisons are formed at once, more of them bit by bit.
+    cube = boolean_cube(3)
+    plain = function_prior(3, (3,))
+    np.testing.assert_allclose(inputs_prior(cube, 3), plain, rtol=1e-12)
+    assert plain.sum() == pytest.approx(1, abs=1e-14)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_prior_agrees_with_random_networks(scaled):
+    rng = np.random.default_rng(0)
+    prior, n, width = function_prior(3, (3,), scaled=scaled), 200_000, 3
+    w, b = rng.integers(-1, 2, (n, width, 3)), rng.integers(-1, 2, (n, width, 1))
+    z, c = rng.integers(-1, 2, (n, 1, width)), rng.integers(-1, 2, (n, 1, 1))
+    gamma = rng.integers(-1, 2, (n, width, 1)) if scaled else 1
+    outer = rng.integers(-1, 2, (n, 1, 1)) if scaled else 1
+    f = outer * (z @ np.maximum(gamma * (w @ boolean_cube(3).T) + b, 0)) + c
+    observed = np.bincount(codes_of_points(f[:, 0]), minlength=256) / n
+    assert (np.abs(observed - prior) < 5 * np.sqrt(prior / n) + 1e-12).all()
+
+
+def test_channels_of_a_convolution():
+    rng = np.random.default_rng(1)
+    windows = rng.integers(-1, 2, (4, 3, 2))  # four points, three positions, kernels of size two
+    counts = np.zeros(16)
+    for k1, k2, b, z, c in itertools.product(TERNARY, repeat=5):
+        pooled = np.maximum(windows @ [k1, k2] + b, 0).sum(axis=1)
+        counts[codes_of_points(z * pooled + c)] += 1
+    np.testing.assert_allclose(inputs_prior(windows, 1), counts / counts.sum(), rtol=1e-14)
+    law = neuron_law(windows, TERNARY)
+    assert law.total == 3**4
+    assert np.unique(law.values, axis=0).shape == law.values.shape
+
+
+def test_laws_by_hand():
+    # One neuron on the single point x = 1: z relu(w + b), w + b in -2..2.
+    law = neuron_law([[1]], TERNARY)
+    found = dict(zip(law.values[:, 0].tolist(), law.counts.tolist(), strict=True))
+    assert found == {0: 9 + 2 * 6, -1: 2, 1: 2, -2: 1, 2: 1}
+    twice = convolve(law, law)
+    total = dict(zip(twice.values[:, 0].tolist(), twice.counts.tolist(), strict=True))
+    by_hand: dict[int, float] = {}
+    for (a, m), (b, n) in itertools.product(found.items(), repeat=2):
+        by_hand[a + b] = by_hand.get(a + b, 0) + m * n
+    assert total == by_hand
+    assert sign_counts(law, law, Law(np.array([[0]]), np.ones(1))).tolist() == [
+        sum(n for v, n in by_hand.items() if v <= 0), sum(n for v, n in by_hand.items() if v > 0)
+    ]  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), flips=st.booleans())
+def test_cube_averages_are_those_over_the_whole_group(seed, flips):
+    rng = np.random.default_rng(seed)
+    values, cube = rng.standard_normal(16), boolean_cube(2)
+    total, size = np.zeros(16), 0
+    signs = list(itertools.product((1, -1), repeat=2)) if flips else [(1, 1)]
+    for order, sign in itertools.product(itertools.permutations(range(2)), signs):
+        image = (cube[:, order] * sign + 1) // 2 @ [2, 1]
+        for code in range(16):
+            moved = sum(1 << i for i in range(4) if code >> image[i] & 1)
+            total[code] += values[moved]
+        size += 1
+    np.testing.assert_allclose(
+        cube_averages(values, 2, flips=flips), total / size, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_averages_of_a_prior_change_nothing():
+    prior = inputs_prior(boolean_cube(3), 2)
+    np.testing.assert_allclose(cube_averages(prior, 3), prior, rtol=1e-13)
+
+
+# --- guess and check -----------------------------------------------------------------------------
+
+
+def naive_guess_and_check(prior, teacher, measure, mask, epsilon):
+    """Interpolation probability, expected error and failure, by going through all functions."""
+    m = measure.size
+    fit = error = failure = 0.0
+    for code, p in enumerate(prior):
+        wrong = [i for i in range(m) if (code ^ teacher) >> i & 1]
+        if any(mask >> i & 1 for i in wrong):
+            continue
+        loss = sum(measure[i] for i in wrong)
+        fit, error, failure = fit + p, error + p * loss, failure + p * (loss > epsilon + 1e-12)
+    return fit, error / fit, failure / fit
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), m=st.integers(1, 4), uniform=st.booleans())
+def test_posterior_is_that_of_going_through_all_functions(seed, m, uniform):
+    rng = np.random.default_rng(seed)
+    prior, measure = rng.dirichlet(np.ones(2**m)), rng.dirichlet(np.ones(m))
+    measure = np.full(m, 1 / m) if uniform else measure
+    teacher, epsilon = int(rng.integers(2**m)), float(rng.choice([0.0, 0.25, 0.5]))
+    law = GuessAndCheck(prior, teacher, None if uniform else measure)
+    assert law.complexity == pytest.approx(-math.log(prior[teacher]))
+    for mask in range(2**m):
+        fit, error, failure = naive_guess_and_check(prior, teacher, measure, mask, epsilon)
+        assert law.interpolation[mask] == pytest.approx(fit, rel=1e-12)
+        assert law.error[mask] == pytest.approx(error, abs=1e-12)
+        assert law.failure(epsilon)[mask] == pytest.approx(failure, abs=1e-12)
+
+
+@given(seed=st.integers(0, 10_000), m=st.integers(0, 6))
+def test_superset_sums_and_means_by_size(seed, m):
+    values = np.random.default_rng(seed).standard_normal(2**m)
+    masks = range(2**m)
+    expected = [sum(values[b] for b in masks if b & a == a) for a in masks]
+    np.testing.assert_allclose(superset_sums(values), expected, atol=1e-12)
+    for k, mean in enumerate(mean_by_size(values)):
+        chosen = [values[a] for a in masks if a.bit_count() == k]
+        assert mean == pytest.approx(np.mean(chosen), abs=1e-12)
+
+
+def test_laws_of_the_sample():
+    measure = np.array([0.5, 0.3, 0.2])
+    law = seen_set_law(measure, 4)
+    expected = np.zeros(8)
+    for draw in itertools.product(range(3), repeat=4):
+        mask = 0
+        for i in draw:
+            mask |= 1 << i
+        expected[mask] += math.prod(measure[i] for i in draw)
+    np.testing.assert_allclose(law[4], expected, rtol=1e-12)
+    np.testing.assert_allclose(law.sum(axis=1), 1)
+    uniform, sizes = seen_set_law(np.full(5, 0.2), 7), np.bitwise_count(np.arange(32))
+    by_size = np.array([np.bincount(sizes, row) for row in uniform])
+    np.testing.assert_allclose(distinct_points_law(5, 7), by_size, atol=1e-15)
+    np.testing.assert_allclose(measure_of_masks(measure)[[0, 1, 6, 7]], [0, 0.5, 0.5, 1])
+
+
+# --- counts --------------------------------------------------------------------------------------
+
+
+def test_counts_by_hand():
+    assert pinned_parameters(3, (1,), (4,)) == 4 + 5
+    assert pinned_parameters(10, (8, 8), (64, 64)) == 673
+    assert pinned_parameters(10, (8, 8), (64, 64), scaled=True) == 410
+    assert pinned_parameters(3, (0,), (4,)) == 5
+    assert pinned_parameters(10, (8, 8), (8, 8)) == 10 * 8 + 8 + 64 + 8 + 8 + 1
+
+
+def test_sample_sizes():
+    assert guess_and_check_samples(6.3472, 0.1, 0.1) == 154
+    assert guess_and_check_samples(6.3472, 0.1, 0.1, sharp=True) == 87
+    assert guess_and_check_samples([1.0, 2.0], [[0.5], [0.25]], 0.1).shape == (2, 2)
+
+
+UNIFORM = np.full(4, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: boolean_cube(5), "d is 5"),
+        (lambda: boolean_cube(0), "d is 0"),
+        (lambda: codes_of_points(np.ones((2, 63))), "outputs"),
+        (lambda: codes_of_points(1.0), "outputs"),
+        (lambda: neuron_law([[0.5]], TERNARY), "inputs has entries"),
+        (lambda: neuron_law([1, 2], TERNARY), "inputs has shape"),
+        (lambda: neuron_law(np.ones((17, 1)), TERNARY), "inputs has shape"),
+        (lambda: neuron_law([[1]], (1,)), "alphabet"),
+        (lambda: neuron_law([[1]], (1, 1)), "alphabet"),
+        (lambda: neuron_law([[1]], (0.5, 1)), "alphabet"),
+        (lambda: convolve(neuron_law([[1]], TERNARY), neuron_law([[1], [1]], TERNARY)), "b has"),
+        (lambda: sign_counts(*[neuron_law([[1], [1]], TERNARY)] * 3), "left, right, offset"),
+        (lambda: function_prior(2, (1, 1, 1)), "widths"),
+        (lambda: function_prior(2, ()), "widths"),
+        (lambda: function_prior(2, (0,)), "widths"),
+        (lambda: inputs_prior([[1]], 0), "width"),
+        (lambda: cube_averages(np.ones(3), 1), "by_code"),
+        (lambda: superset_sums(np.ones(3)), "values has length 3"),
+        (lambda: mean_by_size(np.ones(3)), "by_mask has length 3"),
+        (lambda: distinct_points_law(0, 1), "m is 0"),
+        (lambda: distinct_points_law(1, -1), "n_samples"),
+        (lambda: seen_set_law([0.5, 0.4], 1), "measure"),
+        (lambda: seen_set_law([1.0, 0.0], 1), "measure"),
+        (lambda: GuessAndCheck([0.5, 0.6], 0), "prior"),
+        (lambda: GuessAndCheck([0.5, 0.25, 0.25], 0), "prior"),
+        (lambda: GuessAndCheck(UNIFORM, 4), "teacher"),
+        (lambda: GuessAndCheck([1.0, 0.0], 1), "teacher"),
+        (lambda: GuessAndCheck(UNIFORM, 0, [1.0]), "measure"),
+        (lambda: GuessAndCheck(UNIFORM, 0).failure(-1), "epsilon"),
+        (lambda: pinned_parameters(2, (3,), (2,)), "teacher, student"),
+        (lambda: pinned_parameters(2, (1,), (2, 2)), "teacher, student"),
+        (lambda: guess_and_check_samples(-1, 0.1, 0.1), "complexity"),
+        (lambda: guess_and_check_samples(1, 0, 0.1), "epsilon"),
+        (lambda: guess_and_check_samples(1, 0.1, 1), "delta"),
+    ],
+)
+def test_bad_input_is_named(call, name):
+    with pytest.raises(ValueError, match=name):
+        call()

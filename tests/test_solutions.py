@@ -1,0 +1,466 @@
+"""Gradient-flow solutions against ODE solvers, hand-solved cases and high-precision arithmetic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+
+from ibcore import flow, networks, regularizers
+from ibcore import solutions as sol
+from ibcore.descent import DivergenceError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def networks_of(depth, count=20, seed=0, sign=1.0):
+    w = np.exp(0.6 * np.random.default_rng(seed).normal(size=(count, depth)))
+    w[:, 0] *= sign
+    return w
+
+
+# --- scalar networks ----------------------------------------------------------------------------
+
+
+def gradient(w):
+    """Of ½(∏ w - 1)², by brute force."""
+    others = [np.delete(w, i).prod() for i in range(w.size)]
+    return (w.prod() - 1) * np.array(others)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 7])
+def test_a_step_is_one_of_gradient_descent(depth):
+    w = networks_of(depth, sign=-1.0)
+    expected = [row - 0.1 * gradient(row) for row in w]
+    np.testing.assert_allclose(sol.scalar_step(w, 0.1), expected, rtol=1e-13)
+    zero = np.array([0.0, 2.0, 3.0])
+    np.testing.assert_allclose(sol.scalar_step(zero, 0.1), [0.6, 2.0, 3.0])
+
+
+def test_steps_of_several_sizes():
+    w = networks_of(3, count=4)
+    eta = np.array([0.1, 0.2, 0.3, 0.4])
+    path = sol.scalar_descent(w, eta, 5)
+    assert path.shape == (6, 4, 3)
+    again = w[2]
+    for _ in range(5):
+        again = sol.scalar_step(again, 0.3)
+    np.testing.assert_allclose(path[-1, 2], again, rtol=1e-13)
+    assert sol.scalar_descent(w[0], eta, 2).shape == (3, 4, 3)
+
+
+def test_a_run_that_overflows():
+    with pytest.raises(DivergenceError, match="step_size"):
+        sol.scalar_descent([3.0, 3.0], 5.0, 60)
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_solution_against_an_ode_solver(depth, sign):
+    for w in networks_of(depth, count=3, seed=depth, sign=sign):
+        w = w * (0.7 / abs(w.prod())) ** (1 / depth)
+        end = sol.scalar_solution(w)
+        horizon = 200 * depth / sol.scalar_solution_sharpness(w)
+        run = solve_ivp(lambda _, z: -gradient(z), (0, horizon), w, method="DOP853",
+                        rtol=1e-12, atol=1e-14)  # fmt: skip
+        np.testing.assert_allclose(end, run.y[:, -1], atol=1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float64, (4,), elements=st.floats(0.01, 30)))
+def test_solution_has_the_balances_and_product_one(w):
+    end = sol.scalar_solution(w)
+    np.testing.assert_allclose(end.prod(), 1, rtol=1e-12)
+    square = w**2 - w.min() ** 2
+    np.testing.assert_allclose(end**2 - end.min() ** 2, square, rtol=1e-9, atol=1e-12)
+    assert sol.scalar_solution_sharpness(w) >= 4 * (1 - 1e-12)
+
+
+def test_extreme_weights_keep_their_accuracy():
+    w = np.array([1e6, 1e5, 3e-7, 2e-7])
+    with mpmath.workdps(50):
+        beta = [mpmath.mpf(float(x)) ** 2 - mpmath.mpf(2e-7) ** 2 for x in w]
+        x = mpmath.findroot(lambda z: mpmath.fprod(z + b for b in beta) - 1, (1e-23, 1e-20),
+                            solver="anderson", tol=1e-60, verify=False)  # fmt: skip
+        expected = sum(1 / (x + b) for b in beta)
+    np.testing.assert_allclose(sol.scalar_solution(w).prod(), 1, rtol=1e-13)
+    np.testing.assert_allclose(sol.scalar_solution_sharpness(w), float(expected), rtol=1e-12)
+
+
+def test_depth_two_by_hand():
+    w = networks_of(2, count=50)
+    b = w[:, 0] ** 2 - w[:, 1] ** 2
+    np.testing.assert_allclose(sol.scalar_solution_sharpness(w), np.sqrt(b**2 + 4), rtol=1e-13)
+
+
+def test_the_smallest_weight_crosses_zero():
+    end = sol.scalar_solution([[-0.1, 2.0, 3.0], [0.0, -2.0, 3.0], [0.1, 2.0, -3.0]])
+    np.testing.assert_array_equal(np.sign(end), [[1, 1, 1], [-1, -1, 1], [-1, 1, -1]])
+    np.testing.assert_allclose(end.prod(axis=1), 1)
+
+
+@pytest.mark.parametrize("w", [[-1.0, 1.0], [0.0, 0.0], [2.0, -0.5, 0.5], [0.0, 0.0, 1.0]])
+def test_a_start_whose_flow_ends_at_a_saddle(w):
+    with pytest.raises(ValueError, match="saddle"):
+        sol.scalar_solution(w)
+
+
+def test_sharpness_is_that_of_the_hessian():
+    w = np.array([0.7, -1.3, 0.4, 1.9])
+    h = 1e-5
+    hessian = np.array([(gradient(w + h * e) - gradient(w - h * e)) / (2 * h) for e in np.eye(4)])
+    np.testing.assert_allclose(sol.scalar_sharpness(w), np.linalg.eigvalsh(hessian)[-1], rtol=1e-8)
+    points = networks_of(5)
+    at_minimum = sol.scalar_sharpness(sol.scalar_solution(points))
+    np.testing.assert_allclose(at_minimum, sol.scalar_solution_sharpness(points), rtol=1e-12)
+
+
+def test_on_manifold_keeps_balances():
+    w = networks_of(4, count=6)
+    moved = sol.scalar_on_manifold(w, [[0.1], [1.0], [3.0]])
+    assert moved.shape == (3, 6, 4)
+    np.testing.assert_allclose(moved.prod(axis=-1), np.broadcast_to([[0.1], [1], [3]], (3, 6)))
+    np.testing.assert_allclose(np.diff(moved**2), np.diff(w**2)[None].repeat(3, 0), atol=1e-12)
+    np.testing.assert_allclose(sol.scalar_on_manifold(w, w.prod(axis=1)), w, rtol=1e-12)
+
+
+def test_minimum_of_a_given_sharpness():
+    w = sol.scalar_minimum([1.0, 5.0, -2.0], 7.5)
+    np.testing.assert_allclose([w.prod(), (w**-2).sum()], [1, 7.5])
+    steps = np.log(w)
+    np.testing.assert_allclose((steps[1] - steps[0]) / (steps[0] - steps[2]), 4 / 3)
+    np.testing.assert_allclose(sol.scalar_minimum([1.0, 2.0], 2.0), 1)
+
+
+def test_frozen_map_is_a_step_on_the_manifold():
+    w, p = networks_of(3, count=5), np.array([0.2, 0.9, 1.3])
+    expected = sol.scalar_step(sol.scalar_on_manifold(w, p[:, None]), 0.15).prod(axis=-1)
+    np.testing.assert_allclose(sol.frozen_map(w, 0.15, p[:, None]), expected, rtol=1e-12)
+    orbit = sol.frozen_orbit(w, [[0.1], [0.15]], 0.9, 1, 2)
+    assert orbit.shape == (2, 2, 5)
+    once = sol.frozen_map(w, 0.15, 0.9)
+    twice = sol.frozen_map(w, 0.15, once)
+    np.testing.assert_allclose(orbit[0, 1], twice, rtol=1e-12)
+    np.testing.assert_allclose(orbit[1, 1], sol.frozen_map(w, 0.15, twice), rtol=1e-12)
+
+
+def test_an_orbit_that_leaves_the_positive_products():
+    for w in ([3.0, 0.2], [3.0, 0.2, 0.4]):  # one grows, one turns negative
+        with pytest.raises(ValueError, match="leaves the positive products"):
+            sol.frozen_orbit(w, 0.9, 0.1, 0, 50)
+
+
+def test_peak_of_the_frozen_map():
+    w = sol.scalar_solution([1.5, 0.9, 1.1])
+    peak, at = sol.frozen_peak(w, [0.5, 0.8])
+    p = np.linspace(1e-3, 1, 20_001)
+    for k, eta in enumerate((0.5, 0.8)):
+        values = sol.frozen_map(w, eta, p)
+        np.testing.assert_allclose(peak[k], values.max(), rtol=1e-7)
+        np.testing.assert_allclose(at[k], p[values.argmax()], atol=1e-3)
+
+
+def test_invariant_set_against_a_scan():
+    rng = np.random.default_rng(3)
+    w = np.exp(rng.uniform(0, 1, (60, 1)) * rng.normal(size=(60, 3)))
+    w = sol.scalar_on_manifold(w, rng.uniform(0.1, 1.4, 60))
+    eta = rng.uniform(1, 3.2, 60) / sol.scalar_solution_sharpness(w)
+    found = sol.in_invariant_set(w, eta)
+    for row, step, member in zip(w, eta, found, strict=True):
+        p = np.linspace(1e-6, 1, 4000)
+        bound = max(sol.frozen_map(row, step, p).max(), row.prod())
+        p = np.linspace(1e-6, bound * (1 + 1e-9), 4000)
+        after = sol.scalar_step(sol.scalar_on_manifold(row, p), step)
+        low = step * sol.scalar_solution_sharpness(row) <= 2 * np.sqrt(2)
+        assert member == bool(low and (after > 0).all())
+    assert 5 < found.sum() < 55
+    assert not sol.in_invariant_set([-1.0, -1.0], 0.1)
+    assert not sol.in_invariant_set([0.0, 1.0], 0.1)
+
+
+def test_room_of_depth_two_has_a_closed_form():
+    b = 4.0
+    top = brentq(lambda z: z**2 * (z - 1) ** 2 - b**2 * (2 - z), 1, 2)
+    w = sol.scalar_on_manifold([np.sqrt(1 + b), 1.0], 1.0)
+    assert sol.in_invariant_set(w, (top - 1e-6) / b)
+    assert not sol.in_invariant_set(w, (top + 1e-6) / b)
+
+
+def test_symmetric_functions_by_brute_force():
+    w = networks_of(5, count=1)[0]
+    p = sol.scalar_solution(w) ** -2
+    p /= p.sum()
+    pairs = sum(p[i] * p[j] for i in range(5) for j in range(i))
+    triples = sum(p[i] * p[j] * p[k] for i in range(5) for j in range(i) for k in range(j))
+    np.testing.assert_allclose(sol.scalar_elementary(w), [pairs, triples], rtol=1e-12)
+    kappa, gamma = sol.scalar_normal_form(w)
+    np.testing.assert_allclose(kappa, 8 * (4 * pairs**2 - triples))
+    np.testing.assert_allclose(gamma, 8 * ((p**3).sum() - (p**2).sum() ** 2), rtol=1e-12)
+    balanced = sol.scalar_normal_form(np.ones(6))
+    np.testing.assert_allclose(balanced.kappa, 4 * 5 * 26 / (3 * 36), rtol=1e-12)
+    np.testing.assert_allclose(balanced.gamma, 0, atol=1e-14)
+
+
+def test_normal_form_near_one_large_share():
+    w = np.array([1e-4, 1e3, 2e3])
+    w = w / w.prod() ** (1 / 3)
+    with mpmath.workdps(60):
+        r = [mpmath.mpf(float(x)) ** -2 for x in sol.scalar_solution(w)]
+        p = [x / sum(r) for x in r]
+        e2 = p[0] * p[1] + p[0] * p[2] + p[1] * p[2]
+        expected = 8 * (4 * e2**2 - p[0] * p[1] * p[2])
+    np.testing.assert_allclose(sol.scalar_normal_form(w).kappa, float(expected), rtol=1e-9)
+
+
+def test_normal_form_is_that_of_the_frozen_map():
+    w = sol.scalar_minimum([0.3, -1.0, 0.5, 0.4], 6.0)
+    e = 1e-2 * np.arange(-3, 4)
+    a = np.polyfit(e, sol.frozen_map(w, 2 / 6, 1 + e) - 1, 6)[::-1]
+    kappa, gamma = sol.scalar_normal_form(w)
+    np.testing.assert_allclose([a[1], a[2] ** 2 + a[3]], [-1, kappa], rtol=1e-6)
+    start = sol.scalar_on_manifold(w, [1 + 1e-3, 1 - 1e-3])
+    fall = 6 - sol.scalar_solution_sharpness(sol.scalar_step(start, 2 / 6)).mean()
+    np.testing.assert_allclose(fall * 2 / 6 / 1e-6, gamma, rtol=1e-4)
+
+
+BAD = [
+    (lambda: sol.scalar_step([1.0], 0.1), "w has shape"),
+    (lambda: sol.scalar_step(1.0, 0.1), "w has shape"),
+    (lambda: sol.scalar_step([1.0, np.nan], 0.1), "w has 1 entries"),
+    (lambda: sol.scalar_step([1.0, 1.0], 0.0), "step_size has the entry 0"),
+    (lambda: sol.scalar_descent([1.0, 1.0], 0.1, 0), "n_steps"),
+    (lambda: sol.scalar_on_manifold([1.0, 2.0], 0.0), "product has the entry 0"),
+    (lambda: sol.scalar_minimum([1.0, 1.0], 3.0), "pattern is constant"),
+    (lambda: sol.scalar_minimum([1.0, 2.0], 1.5), "sharpness is 1.5"),
+    (lambda: sol.frozen_orbit([1.0, 2.0], 0.1, -1.0, 0, 1), "product has the entry -1"),
+    (lambda: sol.frozen_orbit([1.0, 2.0], 0.1, 1.0, 0, 0), "keep"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_arguments_of_scalar_networks(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# --- squared regression -------------------------------------------------------------------------
+
+
+def regression(batch=(), n=4, d=9, seed=0, scale=0.4):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(*batch, n, d)), rng.normal(size=(*batch, n))
+    u, v = scale * np.exp(0.3 * rng.normal(size=(2, *batch, d)))
+    return u, v, x, y
+
+
+def test_squared_solution_against_an_ode_solver():
+    u, v, x, y = regression()
+    end = sol.squared_solution(u, v, x, y)
+
+    def velocity(z):
+        g = 2 * x.T @ (x @ (z[:9] ** 2 - z[9:] ** 2) - y) / 4
+        return np.concatenate([-z[:9] * g, z[9:] * g])
+
+    run = flow.flow_to_interpolation(
+        velocity, np.append(u, v), lambda z: x @ (z[:9] ** 2 - z[9:] ** 2) - y
+    )
+    np.testing.assert_allclose(np.append(end.u, end.v), run, atol=1e-9)
+    np.testing.assert_allclose(end.u * end.v, u * v, rtol=1e-13)
+    assert 1 < end.iterations < 15
+
+
+def test_squared_solution_minimises_the_tilted_entropy():
+    u, v, x, y = regression(seed=3)
+    end = sol.squared_solution(u, v, x, y)
+    root = np.log(4 * u * v)  # u² - v² = (√k/2) sinh 2z at √k = 4uv
+    found = regularizers.least_hyperbolic_entropy(x, y, root, np.log(u / v) / 2)
+    np.testing.assert_allclose(end.u**2 - end.v**2, found.w, atol=1e-8)
+
+
+def test_squared_batches_are_single_problems():
+    u, v, x, y = regression(batch=(3, 2), seed=1)
+    end = sol.squared_solution(u, v, x, y)
+    drift = sol.squared_drift(u, v, x, y, 0.1)
+    for k in np.ndindex(3, 2):
+        one = sol.squared_solution(u[k], v[k], x[k], y[k])
+        np.testing.assert_allclose(end.u[k], one.u, rtol=1e-10)
+        values = sol.squared_sharpness(end.u, end.v, x)[k]
+        kernel = (x[k] * (one.u**2 + one.v**2)) @ x[k].T
+        np.testing.assert_allclose(values, np.linalg.eigvalsh(kernel)[-1])
+        np.testing.assert_allclose(drift[k], sol.squared_drift(u[k], v[k], x[k], y[k], 0.1))
+
+
+def test_squared_start_far_from_the_targets():
+    u, v, x, y = regression(scale=1e-3, seed=2)
+    end = sol.squared_solution(u, v, x, 1e3 * y)
+    np.testing.assert_allclose(x @ (end.u**2 - end.v**2), 1e3 * y, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.1, 1.0])
+def test_squared_solutions_along_runs(scale):
+    u, v, x, y = regression(batch=(20,), n=8, d=20, scale=scale, seed=7)
+    end = sol.squared_solution(u, v, x, y)
+    eta = 2.2 / sol.squared_sharpness(end.u, end.v, x)
+    for _ in range(40):
+        u, v = sol.squared_step(u, v, x, y, eta)
+        end = sol.squared_solution(u, v, x, y)
+        reached = np.einsum("bnd,bd->bn", x, end.u**2 - end.v**2)
+        np.testing.assert_allclose(reached, y, atol=1e-10)
+
+
+def test_squared_step_and_hessian():
+    u, v, x, y = regression()
+
+    def loss(z):
+        return ((x @ (z[:9] ** 2 - z[9:] ** 2) - y) ** 2).sum() / 8
+
+    z, h = np.append(u, v), 1e-6
+    slope = np.array([(loss(z + h * e) - loss(z - h * e)) / (2 * h) for e in np.eye(18)])
+    np.testing.assert_allclose(np.append(*sol.squared_step(u, v, x, y, 0.3)), z - 0.3 * slope,
+                               atol=1e-7)  # fmt: skip
+    end = sol.squared_solution(u, v, x, y)
+    z = np.append(end.u, end.v)
+    j = np.hstack([x * 2 * end.u, -x * 2 * end.v])
+    np.testing.assert_allclose(sol.squared_sharpness(end.u, end.v, x),
+                               np.linalg.eigvalsh(j @ j.T / 4)[-1])  # fmt: skip
+
+
+def test_squared_drift_is_the_leading_order():
+    u, v, x, y = regression(seed=5)
+    end = sol.squared_solution(u, v, x, y)
+    phi = sol.squared_sharpness(end.u, end.v, x)
+    error = np.random.default_rng(0).normal(size=4)
+    measured, predicted = [], []
+    for sign in (1e-3, -1e-3):
+        start = sol.squared_solution(end.u, end.v, x, y + sign * error)
+        after = sol.squared_solution(*sol.squared_step(start.u, start.v, x, y, 0.2), x, y)
+        measured.append(sol.squared_sharpness(after.u, after.v, x) - phi)
+        predicted.append(sol.squared_drift(start.u, start.v, x, y, 0.2))
+    np.testing.assert_allclose(np.mean(measured), np.mean(predicted), rtol=1e-4)
+
+
+def test_dependent_samples_and_unreachable_targets():
+    u, v, x, y = regression()
+    x[1] = x[0]
+    with pytest.raises(flow.FlowError, match="Newton"):
+        sol.squared_solution(u, v, x, y)
+    with pytest.raises(flow.FlowError, match="Newton"):
+        sol.squared_solution(np.zeros(9), v, np.abs(x[:1]), [1.0])
+    with pytest.raises(flow.FlowError, match="singular"):
+        sol.squared_solution(u, v, np.zeros((2, 9)), [1.0, 1.0])
+
+
+BAD_SQUARED = [
+    (lambda u, v, x, y: sol.squared_solution(u[:3], v, x, y), "u has shape"),
+    (lambda u, v, x, y: sol.squared_solution(u, v[:3], x, y), "v has shape"),
+    (lambda u, v, x, y: sol.squared_solution(u, v, x, y[:2]), "y has shape"),
+    (lambda u, v, x, y: sol.squared_solution(u, v, x[0], y), "y has shape"),
+    (lambda u, v, x, y: sol.squared_step(u, v, x, y, -1.0), "step_size has the entry -1"),
+    (lambda u, v, x, y: sol.squared_sharpness(u[:3], v, x), "u has shape"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_SQUARED)
+def test_bad_arguments_of_squared_regression(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*regression())
+
+
+# --- any model with squared errors --------------------------------------------------------------
+
+
+def small_network():
+    import torch
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 2)), rng.normal(size=2)
+    network = networks.Network((2, 5, 1))
+    points, targets = torch.tensor(x), torch.tensor(y)
+
+    def residuals(theta):
+        return network.outputs(theta, points)[:, 0] - targets
+
+    return residuals, network.initial(rng)
+
+
+def test_network_solution_against_an_ode_solver():
+    import torch
+
+    residuals, theta = small_network()
+
+    def velocity(z):
+        point = torch.tensor(z, requires_grad=True)
+        (residuals(point) ** 2).sum().backward()
+        return -point.grad.numpy()
+
+    def errors_at(z):
+        return residuals(torch.tensor(z)).numpy()
+
+    run = flow.flow_to_interpolation(velocity, theta, errors_at, stop=1e-9, rtol=1e-9)
+    errors = [
+        np.abs(sol.least_squares_solution(residuals, theta, tolerance=tolerance) - run).max()
+        for tolerance in (1e-4, 1e-6, 1e-9)
+    ]
+    assert errors[2] < 1e-7
+    assert errors[2] < errors[1] < errors[0] < 1e-2
+
+
+def test_a_start_at_zero_loss_stays():
+    residuals, theta = small_network()
+    end = sol.least_squares_solution(residuals, theta)
+    np.testing.assert_array_equal(sol.least_squares_solution(residuals, end), end)
+    early = sol.least_squares_solution(residuals, theta, stop=1e-2)
+    assert np.abs(early - end).max() > 1e-5
+
+
+def test_the_solution_of_linear_regression_is_exact():
+    import torch
+
+    rng = np.random.default_rng(4)
+    x, y, theta = rng.normal(size=(4, 7)), rng.normal(size=4), rng.normal(size=7)
+    rows, targets = torch.tensor(x), torch.tensor(y)
+    end = sol.least_squares_solution(lambda z: rows @ z - targets, theta)
+    expected = theta - np.linalg.pinv(x) @ (x @ theta - y)
+    np.testing.assert_allclose(end, expected, atol=1e-10)
+
+
+def test_zero_loss_out_of_reach():
+    import torch
+
+    with pytest.raises(flow.FlowError, match="zero loss in reach"):
+        sol.least_squares_solution(lambda z: torch.stack([z[0] - 1, z[0] + 1]), [0.5, 0.0])
+    with pytest.raises(ValueError, match="gradient is finite"):
+        sol.least_squares_solution(lambda z: torch.sqrt(z), [-1.0])
+    with pytest.raises(ValueError, match="tolerance"):
+        sol.least_squares_solution(lambda z: z, [1.0], tolerance=0.0)
+
+
+@pytest.mark.parametrize("z", [0.0, -1e-9, -0.3, -1.0, -1.01, -7.0, -900.0])
+def test_phi_functions(z):
+    found = [f[0] for f in sol._phi_functions(np.array([z]))]
+    if z < -8:
+        first = -1 / z
+        expected = [first, (first - 1) / z, ((first - 1) / z - 0.5) / z]
+    else:
+        with mpmath.workdps(40):
+            terms = [mpmath.mpf(z) ** j for j in range(80)]
+            expected = [
+                float(sum(term / mpmath.factorial(j + k) for j, term in enumerate(terms)))
+                for k in (1, 2, 3)
+            ]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_scalar_networks_do_not_load_torch():
+    code = "import sys, ibcore.solutions as s; s.scalar_step([1., 2.], 0.1)"
+    code += "; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
