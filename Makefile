@@ -80,6 +80,10 @@ serve: $(BOOK) ## open the built book on localhost
 bench: $(TEST) ## measure what the methods cost, side by side
 	@$(PY) benchmarks/run.py
 
+.PHONY: train
+train: $(BOOK) ## train again what the chapter on DocVLM has stored (some 20 minutes)
+	@$(PY) training/docvlm.py
+
 .PHONY: reference
 reference: $(BOOK) ## rewrite the committed reference of the ledger's numbers
 	@$(IBBOOK) reference

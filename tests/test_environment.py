@@ -202,6 +202,7 @@ def imported_modules(folder: Path) -> set[str]:
         ("book/_ext", ["book"]),
         ("tests", ["book", "test"]),
         ("benchmarks", ["book", "test"]),
+        ("training", ["book", "test"]),
     ],
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:

@@ -1,0 +1,273 @@
+"""The miniature vision-language model: its structure exactly, and that the recipe reproduces."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from ibcore import minidoc, minivlm
+from ibcore.minivlm import Base, Encoder
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return minivlm.pretrained()
+
+
+@pytest.fixture(scope="module")
+def record():
+    return minivlm.record()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """40 pages with a question each, and their scans."""
+    rng = np.random.default_rng(5)
+    pages = minidoc.draw(40, rng)
+    return pages, minidoc.ask(pages, rng), minidoc.scan(pages)
+
+
+@pytest.fixture
+def frozen():
+    base = Base(3)
+    minivlm.freeze(base)
+    return base
+
+
+def context(n, seed=0, length=6):
+    return torch.as_tensor(np.random.default_rng(seed).normal(size=(n, length, 64)))
+
+
+# --- structure ----------------------------------------------------------------------------------
+
+
+def test_fourier_features_by_numpy():
+    x = np.random.default_rng(0).random((5, 3))
+    waves = np.pi * 2.0 ** np.arange(6) * x[..., None]
+    expected = np.concatenate([np.sin(waves), np.cos(waves)], axis=-1).reshape(5, 36)
+    np.testing.assert_allclose(minivlm.fourier(torch.as_tensor(x)).numpy(), expected, atol=1e-12)
+
+
+def test_a_seed_means_the_same_weights():
+    assert minivlm.state_hash(Base(1)) == minivlm.state_hash(Base(1))
+    assert minivlm.state_hash(Base(1)) != minivlm.state_hash(Base(2))
+    weights = Base(0).digit.weight
+    assert float(weights.detach().std()) == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_block_is_torch_s_encoder_layer():
+    block = minivlm.Block().double()
+    layer = torch.nn.TransformerEncoderLayer(
+        64, 4, 256, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    ).double()
+    layer.load_state_dict(
+        {
+            "self_attn.in_proj_weight": block.qkv.weight,
+            "self_attn.in_proj_bias": block.qkv.bias,
+            "self_attn.out_proj.weight": block.out.weight,
+            "self_attn.out_proj.bias": block.out.bias,
+            "linear1.weight": block.up.weight,
+            "linear1.bias": block.up.bias,
+            "linear2.weight": block.down.weight,
+            "linear2.bias": block.down.bias,
+            "norm1.weight": block.before.weight,
+            "norm1.bias": block.before.bias,
+            "norm2.weight": block.between.weight,
+            "norm2.bias": block.between.bias,
+        }
+    )
+    layer.train()  # the fused inference kernel is another code path
+    causal = torch.ones(6, 6, dtype=torch.bool).tril()
+    x = context(2)
+    torch.testing.assert_close(block(x, causal), layer(x, src_mask=~causal))
+    torch.testing.assert_close(block(x), layer(x))
+
+
+@pytest.mark.parametrize(("budget", "tokens"), [(24, 24), (6, 6), (2, 2), (0, 0)])
+def test_a_budget_is_a_number_of_tokens(small, budget, tokens):
+    assert minivlm.look(Base(0), small[2], budget).shape == (40, tokens, 64)
+
+
+def test_later_tokens_do_not_change_earlier_states():
+    base, asked = Base(0).double(), torch.arange(4)
+    first = torch.zeros(4, dtype=torch.long)
+    states = [base.hidden(x, asked, first) for x in (context(4), context(4)[:, :3])]
+    torch.testing.assert_close(states[0][:, :3], states[1][:, :3], rtol=0, atol=1e-12)
+
+
+def test_greedy_answers_digit_by_digit():
+    base, asked, before = Base(0).double(), torch.arange(8), context(8)
+    answers = minivlm.answer(base, asked, before)
+    for tens, units, logits in zip(
+        answers // 10,
+        answers % 10,
+        base(before, asked, torch.as_tensor(answers // 10)),
+        strict=True,
+    ):
+        assert logits.argmax(dim=1).tolist() == [tens, units]
+    with pytest.raises(ValueError, match="context: expected at least one"):
+        minivlm.answer(base, asked)
+
+
+def test_raw_text_is_words_in_order():
+    base = Base(0)
+    text = base.read(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[42, 7, 99, 0]]))[0]
+    position = base.position.weight
+    torch.testing.assert_close(text[2], base.key.weight[1] + position[2])
+    torch.testing.assert_close(text[1], base.tens.weight[4] + base.units.weight[2] + position[1])
+
+
+@pytest.mark.parametrize("m", [1, 8])
+def test_only_queries_leave_and_their_words_are_a_set(small, m):
+    pages, asked, _ = small
+    encoder = Encoder(m).double()
+    letters, boxes = minidoc.transcript(pages)
+    out = minivlm.encode(encoder, letters, boxes, asked.asked)
+    assert out.shape == (40, m, 64)
+    order = np.random.default_rng(0).permutation(8)
+    again = minivlm.encode(encoder, letters[:, order], boxes[:, order], asked.asked)
+    torch.testing.assert_close(again, out, rtol=0, atol=1e-12)
+    apart = minivlm.encode(encoder, letters, boxes[:, order], asked.asked)
+    assert float((apart - out).abs().max()) > 0.01
+
+
+def test_padding_is_not_seen(small):
+    pages, asked, _ = small
+    encoder = Encoder(4).double()
+    letters, boxes = minidoc.transcript(pages)
+    read = [
+        [(word, *box) for word, box in zip(words, page, strict=True)]
+        for words, page in zip(pages.words, boxes, strict=True)
+    ]
+    codes, padded, present = minidoc.pad([*read, read[0] * 2, []])
+    assert codes.shape == (42, 16, 6)
+    assert present.sum(axis=1).tolist() == [8] * 40 + [16, 0]
+    told = np.append(asked.asked, [0, 0])
+    out = minivlm.encode(encoder, codes, padded, told, present)
+    expected = minivlm.encode(encoder, letters, boxes, asked.asked)
+    torch.testing.assert_close(out[:40], expected, rtol=0, atol=1e-12)
+    assert bool(out[41].isfinite().all())
+
+
+def test_word_outputs_and_blind_encoders(small):
+    pages, asked, _ = small
+    letters, boxes = minidoc.transcript(pages)
+    words = minivlm.encode(Encoder(1, compress=False), letters, boxes, asked.asked)
+    assert words.shape == (40, 8, 64)
+    blind = Encoder(2, aware=False)
+    one, two = (minivlm.encode(blind, letters, boxes, np.full(40, k)) for k in (0, 8))
+    assert torch.equal(one, two)
+
+
+def test_hash_sees_one_ulp_and_no_precision():
+    base = Base(0)
+    before = minivlm.state_hash(base)
+    assert minivlm.state_hash(base.double()) == before
+    base = base.float()
+    with torch.no_grad():
+        weight = base.digit.weight
+        weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(1.0))
+    assert minivlm.state_hash(base) != before
+
+
+def test_freezing_rounds_once(frozen):
+    before = minivlm.state_hash(frozen)
+    minivlm.freeze(frozen)
+    assert minivlm.state_hash(frozen) == before
+    assert not any(p.requires_grad for p in frozen.parameters())
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_a_few_steps_lower_the_losses():
+    base, heads = Base(0), minivlm.ReadOut(0)
+    vision = list(minivlm.train_vision(base, heads, 0, steps=12))
+    text = list(minivlm.train_text(base, 0, steps=12))
+    assert vision[-1] < vision[0]
+    assert text[-1] < text[0]
+    before = minivlm.state_hash(base)
+    assert np.isfinite(list(minivlm.train_answers(base, heads, 0, steps=6))).all()
+    assert minivlm.state_hash(base) != before
+
+
+@pytest.mark.parametrize(("m", "aware"), [(1, True), (5, True), (1, False)])
+def test_stage_0(m, aware):
+    encoder = Encoder(m, aware=aware)
+    losses = list(minivlm.pretrain_encoder(encoder, 0, steps=8))
+    assert losses[-1] < losses[0]
+
+
+def test_expansion_copies_all_but_the_queries():
+    one = Encoder(1, 2)
+    wide = minivlm.expand(one, 400, 3)
+    assert torch.equal(wide.spell.weight, one.spell.weight)
+    noise = (wide.queries.weight - one.queries.weight).detach()
+    assert float(noise.std()) == pytest.approx(0.3, rel=0.02)
+
+
+def test_stage_1_moves_queries_first_and_the_base_never(frozen):
+    encoder = Encoder(2)
+    base_before = minivlm.state_hash(frozen)
+    inner, outer = encoder.spell.weight.clone(), encoder.queries.weight.clone()
+    steps = minivlm.align(frozen, encoder, 0, text_steps=6, image_steps=3)
+    list(islice(steps, 2))
+    assert torch.equal(encoder.spell.weight, inner)
+    assert not torch.equal(encoder.queries.weight, outer)
+    assert len(list(steps)) == 7
+    assert not torch.equal(encoder.spell.weight, inner)
+    assert minivlm.state_hash(frozen) == base_before
+    assert all(p.grad is None for p in frozen.parameters())
+
+
+def test_aligning_refuses_a_base_that_would_move():
+    with pytest.raises(ValueError, match="base: expected frozen"):
+        next(minivlm.align(Base(0), Encoder(1), 0))
+
+
+# --- what is stored -----------------------------------------------------------------------------
+
+
+def test_the_recipe_takes_the_stored_first_steps(record):
+    """From the same seeds, the losses of the first steps are those of the stored run."""
+    runs = {
+        "text": minivlm.train_text(Base(0), 1),
+        "vision": minivlm.train_vision(Base(0), minivlm.ReadOut(0), 2),
+        "stage 0": minivlm.pretrain_encoder(Encoder(1, 100), 100),
+    }
+    for name, losses in runs.items():
+        expected = record["first_losses"][name][:12]
+        np.testing.assert_allclose(list(islice(losses, 12)), expected, rtol=1e-3, err_msg=name)
+
+
+def test_the_stored_base_is_the_one_that_was_trained_and_frozen(stored, record):
+    assert minivlm.state_hash(stored[0]) == record["base_hash"]
+    for before, after in record["hashes_around_training"].values():
+        assert before == after == record["base_hash"]
+
+
+def test_the_stored_weights_answer_as_recorded(stored, record):
+    base, encoders = stored
+    rng = np.random.default_rng(record["test_seed"])
+    pages = minidoc.draw(1000, rng)
+    asked, scans = minidoc.ask(pages, rng), minidoc.scan(pages)
+    letters, boxes = minidoc.transcript(pages)
+    for budget in (6, 24):
+        seen = minivlm.look(base, scans, budget)
+        right = minivlm.answer(base, asked.asked, seen) == asked.answer
+        assert right.sum() == pytest.approx(sum(record["right"]["base"][str(budget)]), abs=5)
+    seen = minivlm.look(base, scans, 6)
+    for m, name in ((1, "m1"), (4, "m4"), (8, "m8-0")):
+        queries = minivlm.encode(encoders[m], letters, boxes, asked.asked)
+        right = minivlm.answer(base, asked.asked, seen, queries) == asked.answer
+        assert right.sum() == pytest.approx(sum(record["right"][name]["6"]), abs=5), name
+
+
+def test_packing_keeps_float16_weights(stored):
+    base = stored[0]
+    packed = minivlm.pack({"base": base})
+    state = base.state_dict()
+    assert all(np.array_equal(packed[f"base/{k}"], v.numpy()) for k, v in state.items())

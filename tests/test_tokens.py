@@ -1,0 +1,143 @@
+"""Token counts against worked cases and brute force; FLOPs against a sum over matrix products."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibcore.tokens import (
+    crossover_length,
+    prefill_flops,
+    tokens_internvl2,
+    tokens_llava_onevision,
+    tokens_qwen2vl,
+)
+
+LETTER, A4 = (1700, 2200), (1654, 2339)
+QWEN_7B = (3584, 512, 18944, 28)
+INTERN_7B = (4096, 1024, 14336, 32)
+sides = st.integers(28, 4000)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "grid", "tokens"),
+    [
+        ((448, 448), 12, (1, 1), 256),
+        (LETTER, 12, (3, 4), 3328),
+        (LETTER, 4, (2, 2), 1280),
+        (A4, 12, (2, 3), 1792),
+        (A4, 4, (1, 2), 768),
+        # A square image: 1 x 1, 2 x 2 and 3 x 3 tie, and the area decides.
+        ((500, 500), 12, (1, 1), 256),
+        ((700, 700), 12, (2, 2), 1280),
+        ((1000, 1000), 12, (3, 3), 2560),
+    ],
+)
+def test_internvl2(size, most, grid, tokens):
+    assert tokens_internvl2(*size, max_tiles=most) == (grid, tokens)
+
+
+def test_internvl2_without_a_thumbnail():
+    assert tokens_internvl2(*LETTER, max_tiles=4, thumbnail=False) == ((2, 2), 1024)
+
+
+@given(sides, sides, st.integers(1, 12))
+def test_internvl2_grid_is_as_close_as_any(width, height, most):
+    (i, j), tokens = tokens_internvl2(width, height, max_tiles=most)
+    grids = [(a, b) for a in range(1, 13) for b in range(1, 13) if a * b <= most]
+    gaps = [abs(width / height - a / b) for a, b in grids]
+    assert i * j <= most
+    assert abs(width / height - i / j) == min(gaps)
+    assert tokens == 256 * (i * j + (i * j > 1))
+
+
+@pytest.mark.parametrize(
+    ("size", "cap", "tokens"),
+    [
+        ((448, 448), 16384, 256),
+        (LETTER, 16384, 4819),
+        (A4, 16384, 4956),
+        (LETTER, 256, 252),
+        (LETTER, 512, 475),
+        (LETTER, 1024, 1008),
+        ((28, 28), 16384, 4),
+    ],
+)
+def test_qwen2vl(size, cap, tokens):
+    assert tokens_qwen2vl(*size, max_pixels=784 * cap)[1] == tokens
+
+
+@given(sides, sides)
+def test_qwen2vl_stays_within_its_bounds(width, height):
+    (w, h), tokens = tokens_qwen2vl(width, height, max_pixels=784 * 1280)
+    assert w % 28 == h % 28 == 0
+    assert tokens * 784 == w * h
+    assert w * h <= 784 * 1280 or min(w, h) == 28
+
+
+def test_qwen2vl_refuses_a_ribbon():
+    with pytest.raises(ValueError, match="width, height: 20100 x 100"):
+        tokens_qwen2vl(20100, 100)
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [((448, 448), 3699), (LETTER, 7353), (A4, 7353), ((1152, 1152), 7371), ((1000, 1200), 8765),
+     ((384, 384), 729 * 2 + 27)],
+)  # fmt: skip
+def test_llava_onevision(size, tokens):
+    assert tokens_llava_onevision(*size)[1] == tokens
+
+
+@given(sides, sides)
+def test_llava_onevision_is_bounded(width, height):
+    """Base view, and at most 1.1² x 9 crops and a newline a row."""
+    grid, tokens = tokens_llava_onevision(width, height)
+    assert max(grid) <= 6
+    assert 729 < tokens <= 729 + 1.21 * 9 * 729 + 6 * 27
+
+
+@given(st.integers(1, 10_000))
+def test_prefill_is_the_sum_of_its_products(n):
+    """Shapes (rows, inner, columns) of the products of a gated block with grouped keys."""
+    d, d_kv, f, layers = QWEN_7B
+    products = [(n, d, d), (n, d, d_kv), (n, d, d_kv), (n, d, d)]
+    products += [(n, d, f), (n, d, f), (n, f, d)]
+    attention = [(n, d, n), (n, n, d)]
+    flops = [2 * layers * sum(a * b * c for a, b, c in part) for part in (products, attention)]
+    assert prefill_flops(n, *QWEN_7B) == tuple(flops)
+
+
+@pytest.mark.parametrize(("model", "length"), [(QWEN_7B, 32512), (INTERN_7B, 26624)])
+def test_the_parts_are_equal_at_the_crossover(model, length):
+    assert crossover_length(*model[:3]) == length
+    linear, quadratic = prefill_flops(length, *model)
+    assert linear == quadratic
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: tokens_internvl2(0, 10), "width"),
+        (lambda: tokens_internvl2(10, 10, max_tiles=0), "max_tiles"),
+        (lambda: tokens_qwen2vl(10, 2.5), "height"),
+        (lambda: tokens_qwen2vl(100, 100, max_pixels=1000), "max_pixels"),
+        (lambda: tokens_llava_onevision(10, -1), "height"),
+        (lambda: tokens_llava_onevision(10, 10, max_crops=0), "max_crops"),
+        (lambda: prefill_flops(0, 1, 1, 1, 1), "n "),
+        (lambda: crossover_length(1, 1, 0), "f "),
+    ],
+)
+def test_bad_sizes_are_named(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+def test_importing_does_not_load_torch():
+    """The accounting itself; its checks of arguments use NumPy, never torch."""
+    code = "import sys, ibcore.tokens; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
