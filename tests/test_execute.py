@@ -243,5 +243,7 @@ def test_pages_and_chapters_follow_the_table_of_contents(
     tmp_path: Path, make_book: MakeBook
 ) -> None:
     book = make_book(tmp_path, {"b": chapter("one"), "a": chapter("two")})
-    assert book.pages == ["book/index", "book/b", "book/a", "book/map", "book/ledger"]
+    assert book.pages == [
+        "book/index", "book/b", "book/a", "book/map", "book/ledger", "book/status"
+    ]  # fmt: skip
     assert book.chapters == ["book/b", "book/a"], "pages without code are no chapters"
