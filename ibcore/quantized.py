@@ -509,6 +509,15 @@ def _two_layer_counts(
 # --- guess and check -----------------------------------------------------------------------------
 
 
+def _by_mask(value: ArrayLike, name: str) -> tuple[FloatArray, int]:
+    """Return one number for each mask of m points, shape (2**m,), and m."""
+    values = _validate.vector(value, name)
+    m = values.size.bit_length() - 1
+    if values.size != 2**m:
+        raise ValueError(f"{name} has length {values.size}; allowed: a power of two")
+    return values, m
+
+
 def superset_sums(values: ArrayLike) -> FloatArray:
     """Return Z with Z[A] = sum of values[B] over the masks B that contain A.
 
@@ -526,10 +535,8 @@ def superset_sums(values: ArrayLike) -> FloatArray:
     ValueError
         Not a finite vector whose length is a power of two.
     """
-    sums = _validate.vector(values, "values").copy()
-    m = sums.size.bit_length() - 1
-    if sums.size != 2**m:
-        raise ValueError(f"values has length {sums.size}; allowed: a power of two")
+    checked, m = _by_mask(values, "values")
+    sums = checked.copy()
     for i in range(m):
         pairs = sums.reshape(-1, 2, 2**i)
         pairs[:, 0] += pairs[:, 1]
@@ -553,10 +560,7 @@ def mean_by_size(by_mask: ArrayLike) -> FloatArray:
     ValueError
         Not a finite vector whose length is a power of two.
     """
-    values = _validate.vector(by_mask, "by_mask")
-    m = values.size.bit_length() - 1
-    if values.size != 2**m:
-        raise ValueError(f"by_mask has length {values.size}; allowed: a power of two")
+    values, _m = _by_mask(by_mask, "by_mask")
     sizes = np.bitwise_count(np.arange(values.size)).astype(np.int64)
     return np.bincount(sizes, values) / np.bincount(sizes)
 

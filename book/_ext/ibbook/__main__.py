@@ -83,8 +83,7 @@ def report_blunt(book: Book, change: float, change_of_rates: float) -> int:
     """Say which comparisons a prediction wrong by so much would get past."""
     current = json_files.read(book.html / "ledger.json")
     sentences = ledger.blunt(current, change, change_of_rates)
-    # A comparison that passes no change at all is the sharpest there is; all have been asked.
-    asked = len(ledger.blunt(current, -1.0, -1.0))
+    asked = len(ledger.two_sided(current))
     print("\n".join(sentences))
     print(
         f"{len(sentences)} of {asked} comparisons would not notice a prediction changed by "

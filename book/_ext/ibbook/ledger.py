@@ -94,18 +94,40 @@ def _row(statement: Statement, record: Record) -> dict[str, Any]:
     }
 
 
+def two_sided(ledger: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The comparisons whose prediction is a number that can be wrong either way, with their claims.
+
+    Bounds have a slack instead, and comparisons with words nothing to change.
+
+    Parameters
+    ----------
+    ledger : mapping
+        A ledger.
+
+    Returns
+    -------
+    list of (id, comparison)
+    """
+    return [
+        (row["id"], c)
+        for row in ledger["claims"]
+        for c in row["comparisons"]
+        if c["resolution"] is not None and c["relation"] not in BOUNDS
+    ]
+
+
 def blunt(ledger: Mapping[str, Any], change: float, change_of_rates: float) -> list[str]:
     """The comparisons that would not notice their prediction changed by so much, with what they do.
 
-    Bounds and comparisons with words have no such number and are left out; where zero is predicted
-    the change is one of what the control shows.
+    Only those of `two_sided` are asked; where zero is predicted the change is one of what the
+    control shows.
 
     Parameters
     ----------
     ledger : mapping
         A ledger.
     change, change_of_rates : float
-        Relative changes, of fitted rates and of everything else.
+        Relative changes, of everything but fitted rates and of these.
 
     Returns
     -------
@@ -113,12 +135,9 @@ def blunt(ledger: Mapping[str, Any], change: float, change_of_rates: float) -> l
         One sentence each, the bluntest first.
     """
     found = [
-        (c["resolution"], f"{row['id']}: {c['quantity']!r} could miss {reports.resolution(c)}")
-        for row in ledger["claims"]
-        for c in row["comparisons"]
-        if c["resolution"] is not None
-        and c["relation"] not in BOUNDS
-        and c["resolution"] > (change_of_rates if c["relation"] == "rate" else change)
+        (c["resolution"], f"{label}: {c['quantity']!r} could miss {reports.resolution(c)}")
+        for label, c in two_sided(ledger)
+        if c["resolution"] > (change_of_rates if c["relation"] == "rate" else change)
     ]
     return [sentence for _, sentence in sorted(found, key=lambda pair: -pair[0])]
 
