@@ -173,9 +173,9 @@ def separator(ax: Axes, w: Sequence[float] | np.ndarray, **style: Any) -> None:
         `w` is not a finite, non-zero vector of the plane.
     """
     normal = _validate.vector(w, "w", 2)
-    _axes(ax)
     if not normal.any():
         raise ValueError(f"w: expected a finite, non-zero vector of shape (2,), got {w!r}")
+    _axes(ax)
     ax.axline((0.0, 0.0), (-normal[1], normal[0]), **{"color": THEORY, "lw": 1.2, **style})
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,17 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, figures, json_files, ledger, repository, results_map, status
+from ibbook import (
+    benchmarks,
+    chain,
+    figures,
+    guard,
+    json_files,
+    ledger,
+    repository,
+    results_map,
+    status,
+)
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -81,7 +92,8 @@ class BenchmarksDirective(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension."""
+    """Register the extension; from here on, this process reaches no network."""
+    sys.addaudithook(guard.refuse_network)
     app.add_role("uses", UsesRole())
     for name in ("ledger", "results-map", "status"):
         app.add_directive(name, ScoreDirective)
