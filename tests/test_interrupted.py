@@ -16,6 +16,7 @@ import nbformat
 import psutil
 import pytest
 
+from ibbook import __main__ as commands
 from ibbook import execute
 from ibbook.book import Book
 from ibbook.execute import execute_book
@@ -218,3 +219,18 @@ def test_a_notebook_that_was_written_by_half_is_executed_again(
         damage(stored)
         assert execute_book(book) == [f"book/{NAMES[0]}"]
         assert execute_book(book) == []
+
+
+def test_what_a_build_does_not_trust(tmp_path: Path) -> None:
+    book = Book.at(tmp_path)
+    for name in ("html", ".doctrees", "executed"):
+        (book.build / name).mkdir(parents=True)
+    for name in (".complete", commands.LOCK):
+        (book.build / name).touch()
+
+    def left(*, clean: bool, complete: bool) -> set[str]:
+        return {path.name for path in commands._left_over(book, clean=clean, complete=complete)}
+
+    assert left(clean=False, complete=True) == set()
+    assert left(clean=False, complete=False) == {"html", ".doctrees"}
+    assert left(clean=True, complete=True) == {"html", ".doctrees", "executed", ".complete"}
