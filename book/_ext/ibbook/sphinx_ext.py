@@ -2,7 +2,7 @@
 
 What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
 ``{status}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
-references to statements, launch and download buttons.
+references to statements, launch and download buttons, and what turns the figures that can be turned.
 What it adds to the site: `ledger.json` and the executed notebooks.
 """
 
@@ -92,6 +92,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(uses, html=(_skip, _skip))
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _execute)
+    app.connect("builder-inited", _provide_charts)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-purge-doc", _purge)
     app.connect("doctree-read", _read)
@@ -100,6 +101,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme adds its header buttons at 501: downloads must be known before, launches come after.
     app.connect("html-page-context", _offer_download, priority=499)
     app.connect("html-page-context", _offer_launch, priority=502)
+    app.connect("html-page-context", _load_charts)
     app.connect("build-finished", _finish)
     return {"version": "1", "env_version": 1, "parallel_read_safe": False}
 
@@ -160,6 +162,10 @@ def _execute(app: Sphinx) -> None:
         raise ExtensionError(f"chapters that failed:\n\n{error}") from error
 
 
+def _provide_charts(app: Sphinx) -> None:
+    figures.write_library(Path(app.outdir) / "_static")
+
+
 def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Sequence[str]:
@@ -199,6 +205,7 @@ def _join(app: Sphinx, env: BuildEnvironment) -> Sequence[str]:
         raise ExtensionError(
             "the chain from statement to claim is broken:\n  " + "\n  ".join(wrong)
         )
+    app.ib_figures = figures.read(book)  # type: ignore[attr-defined]
     app.ib_records = {record.id: record for record in records}  # type: ignore[attr-defined]
     app.ib_ledger = ledger.build(  # type: ignore[attr-defined]
         statements, records, versions(), commit(book.root)
@@ -221,6 +228,8 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         line = _status_line(app, docname, by_id[node["label"]])
         if line:
             node.append(nodes.raw("", line, format="html"))
+    for node in doctree.findall(nodes.figure):
+        _make_turnable(app, node)
     for placeholder in list(doctree.findall(shown)):
         text = _picture(app, docname, placeholder["name"])
         placeholder.replace_self(nodes.raw("", text, format="html"))
@@ -229,12 +238,25 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         placeholder.replace_self(nodes.raw("", text, format="html"))
 
 
+def _figures(app: Sphinx) -> dict[str, figures.Figure]:
+    found: dict[str, figures.Figure] = app.ib_figures  # type: ignore[attr-defined]
+    return found
+
+
+def _make_turnable(app: Sphinx, node: nodes.figure) -> None:
+    """Give a figure that can be turned its chart and its sliders, beside the still picture."""
+    for name in node["ids"]:
+        figure = _figures(app).get(name)
+        if figure is not None and figure.spec is not None:
+            node["classes"].append("ib-turn")
+            node.insert(1, nodes.raw("", figures.turning(figure), format="html"))
+
+
 def _picture(app: Sphinx, docname: str, name: str) -> str:
     """A figure shown again; its file is put among the images of the site."""
-    try:
-        figure = figures.find(_book(app), name)
-    except ValueError as error:
-        raise ExtensionError(f"{docname}: {error}") from error
+    figure = _figures(app).get(name)
+    if figure is None:
+        raise ExtensionError(f"{docname}: no chapter has a figure {name!r}")
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     (folder / figure.file).write_bytes(figure.png)
@@ -327,6 +349,15 @@ def _offer_launch(
     found = repository.find(Path(app.srcdir))
     if found is not None and pagename in _book(app).chapters:
         context["header_buttons"].insert(0, repository.launch_buttons(found, pagename))
+
+
+def _load_charts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Load the libraries of the charts, on the pages that have one."""
+    if "ib-turn-chart" in context.get("body", ""):
+        app.add_js_file(figures.LIBRARY, loading_method="defer")
+        app.add_js_file(figures.SCRIPT, loading_method="defer")
 
 
 def _finish(app: Sphinx, failure: Exception | None) -> None:
