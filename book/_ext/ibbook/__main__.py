@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import json_files, ledger, reference, repository
+from ibbook import browser, json_files, ledger, reference, repository
 from ibbook.book import Book
 
 REFERENCE = Path("tests") / "reference" / "ledger.json"
@@ -79,6 +79,18 @@ def write_reference(book: Book) -> int:
     return 0
 
 
+def provide_browser() -> int:
+    """Find or install a browser for the tests of the site, and see that it starts."""
+    try:
+        executable = browser.provide()
+        with browser.launch() as started:
+            print(f"The site is tested in {executable}, version {started.version}")
+    except (browser.NoBrowserError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def report_blunt(book: Book, change: float, change_of_rates: float) -> int:
     """Say which comparisons a prediction wrong by so much would get past."""
     current = json_files.read(book.html / "ledger.json")
@@ -125,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serving = commands.add_parser("serve", help="serve the finished site on localhost")
     serving.add_argument("--port", type=int, default=8000)
     commands.add_parser("reference", help="rewrite the committed numbers of the ledger")
+    commands.add_parser("browser", help="find a browser for the tests of the site, or install one")
     blunt = commands.add_parser("blunt", help="list what a wrong prediction would get past")
     blunt.add_argument("--change", type=float, default=0.01, help="of the prediction, relative")
     blunt.add_argument("--rates", type=float, default=0.05, help="the same, of fitted rates")
@@ -141,6 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(book, given.port)
         case "reference":
             return write_reference(book)
+        case "browser":
+            return provide_browser()
         case "blunt":
             return report_blunt(book, given.change, given.rates)
         case _:
