@@ -109,10 +109,10 @@ def table(digits: int = 5, **columns: ArrayLike) -> alt.InlineData:
     if not columns:
         raise ValueError("columns: expected at least one")
     arrays = {name: np.asarray(values) for name, values in columns.items()}
-    length = len(next(iter(columns.values())))  # type: ignore[arg-type]
+    shape = (next(iter(arrays.values())).size,)
     for name, values in arrays.items():
-        if values.shape != (length,):
-            raise ValueError(f"{name}: expected shape ({length},), got {values.shape}")
+        if values.shape != shape:
+            raise ValueError(f"{name}: expected shape {shape}, got {values.shape}")
         if values.dtype.kind not in "biufU" or (
             values.dtype.kind == "f" and not np.isfinite(values).all()
         ):

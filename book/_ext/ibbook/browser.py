@@ -119,7 +119,9 @@ def provide() -> Path:
     while found is None and ways:
         command = ways.pop(0)
         print("There is no Chromium yet:", *command, flush=True)
-        subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
+        subprocess.run(
+            command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False
+        )
         found = find()
     if found is None:
         raise NoBrowserError(HOW)

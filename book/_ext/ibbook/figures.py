@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ibbook.book import Book
 #: How the media type of a Vega-Lite chart begins; its version follows.
 VEGA_LITE = "application/vnd.vegalite."
 #: The libraries that draw such charts in the browser, one file for all pages.
-LIBRARY = f"vega-{vl_convert.__version__}.js"
+LIBRARY = f"vega-{metadata.version('vl-convert-python')}.js"
 #: What starts them.
 SCRIPT = "turn.js"
 

@@ -2,7 +2,7 @@
 
 What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
 ``{status}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
-references to statements, launch and download buttons, and what turns the figures that can be turned.
+references to statements, launch and download buttons, the sliders of figures that can be turned.
 What it adds to the site: `ledger.json` and the executed notebooks.
 """
 
