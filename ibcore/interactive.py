@@ -20,10 +20,12 @@ from numpy.typing import ArrayLike
 
 from ibcore.plotting import OTHERS
 
-__all__ = ["MIME", "Turnable", "knob", "plane", "table", "turnable"]
+__all__ = ["MIME", "VEGA_LITE", "Turnable", "knob", "plane", "table", "turnable"]
 
+#: The version of Vega-Lite that draws the charts: the newest that JupyterLab brings along.
+VEGA_LITE = "5.20"
 #: The media type under which Jupyter knows the charts.
-MIME = f"application/vnd.vegalite.v{alt.SCHEMA_VERSION.lstrip('v').split('.')[0]}+json"
+MIME = "application/vnd.vegalite.v5+json"
 
 #: Pixels of the still picture for one of the page.
 _SCALE = 2
@@ -167,10 +169,11 @@ class Turnable:
         if not any("bind" in parameter for parameter in self.spec.get("params", [])):
             raise ValueError("chart: expected a parameter with a binding, such as a knob")
         self.spec["config"] = _CONFIG
+        self.spec["$schema"] = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
 
     def still(self) -> bytes:
         """The picture of the chart before anybody turned it, as PNG."""
-        return bytes(vl_convert.vegalite_to_png(self.spec, scale=_SCALE))
+        return bytes(vl_convert.vegalite_to_png(self.spec, vl_version=VEGA_LITE, scale=_SCALE))
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         png = self.still()

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 
 from ibbook import figures
 from ibbook.book import Book
+from ibcore.interactive import MIME
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
@@ -48,7 +49,7 @@ def book(make_book, tmp_path: Path) -> Book:
             outputs=[
                 nbformat.v4.new_output(
                     "execute_result",
-                    {"image/png": PIXEL, "application/vnd.vegalite.v6+json": CHART},
+                    {"image/png": PIXEL, MIME: CHART},
                     metadata={"image/png": {"width": 700, "height": 300}},
                     execution_count=1,
                 )

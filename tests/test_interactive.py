@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pytest
 
-from ibcore.interactive import MIME, Turnable, knob, plane, table, turnable
+from ibcore.interactive import MIME, VEGA_LITE, Turnable, knob, plane, table, turnable
 
 
 def chart(**columns) -> alt.Chart:
@@ -44,6 +44,7 @@ def test_the_bundle_has_the_chart_and_its_still(eta: alt.Parameter) -> None:
     data, about = figure._repr_mimebundle_()
     assert set(data) == {MIME, "image/png", "text/plain"}
     assert data[MIME]["config"]["background"] == "white"
+    assert f"/v{VEGA_LITE}" in data[MIME]["$schema"]
     width, height = struct.unpack(">II", data["image/png"][16:24])
     assert data["image/png"].startswith(b"\x89PNG")
     assert about["image/png"] == {"width": width // 2, "height": height // 2}

@@ -15,11 +15,10 @@ import nbformat
 import vl_convert
 
 from ibbook.book import Book
+from ibcore.interactive import MIME, VEGA_LITE
 
-#: How the media type of a Vega-Lite chart begins; its version follows.
-VEGA_LITE = "application/vnd.vegalite."
 #: The libraries that draw such charts in the browser, one file for all pages.
-LIBRARY = f"vega-{metadata.version('vl-convert-python')}.js"
+LIBRARY = f"vega-lite-{VEGA_LITE}-{metadata.version('vl-convert-python')}.js"
 #: What starts them.
 SCRIPT = "turn.js"
 
@@ -78,7 +77,6 @@ def _of(book: Book, docname: str) -> Iterator[Figure]:
             if name is None or "image/png" not in data:
                 continue
             size = output["metadata"]["image/png"]
-            specs = [spec for kind, spec in data.items() if kind.startswith(VEGA_LITE)]
             yield Figure(
                 name=name,
                 docname=docname,
@@ -86,7 +84,7 @@ def _of(book: Book, docname: str) -> Iterator[Figure]:
                 png=base64.b64decode(data["image/png"]),
                 width=int(size["width"]),
                 height=int(size["height"]),
-                spec=specs[0] if specs else None,
+                spec=data.get(MIME),
             )
             break
 
@@ -150,5 +148,5 @@ def write_library(static: Path) -> None:
     path = static / LIBRARY
     if not path.exists():
         static.mkdir(parents=True, exist_ok=True)
-        bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
         path.write_text(f"(() => {{\n{bundle}\n}})();\n", encoding="utf-8")
