@@ -1,7 +1,7 @@
 """The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
 
 What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
-``{status}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
+``{status}``, ``{trust}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
 references to statements, launch and download buttons, the sliders of figures that can be turned.
 What it adds to the site: `ledger.json` and the executed notebooks.
 """
@@ -23,7 +23,17 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, figures, json_files, ledger, repository, results_map, status
+from ibbook import (
+    benchmarks,
+    chain,
+    figures,
+    json_files,
+    ledger,
+    repository,
+    results_map,
+    status,
+    trust,
+)
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -35,10 +45,10 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}``, ``{results-map}`` and ``{status}``: where the computed page goes.
+    """``{ledger}``, ``{results-map}``, ``{status}`` and ``{trust}``: where what is computed goes.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
-    picture; the words are on the page of the whole map.
+    picture; the words are on the page of the whole map. ``{trust}`` is given the kind of its table.
     """
 
     optional_arguments = 1
@@ -83,7 +93,7 @@ class BenchmarksDirective(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_role("uses", UsesRole())
-    for name in ("ledger", "results-map", "status"):
+    for name in ("ledger", "results-map", "status", "trust"):
         app.add_directive(name, ScoreDirective)
     app.add_directive("benchmarks", BenchmarksDirective)
     app.add_directive("shown", ShownDirective)
@@ -316,6 +326,8 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     if placeholder["kind"] == "status":
         return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
+    if placeholder["kind"] == "trust":
+        return trust.as_html(part, _book(app).root, found, titles, link)
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
