@@ -110,6 +110,13 @@ constraints: $(TEST) ## bring constraints.txt in line with pyproject.toml
 	@{ grep '^#' constraints.txt; sed 's/ ;.*//' _build/constraints.txt; } > _build/constraints.new
 	@mv _build/constraints.new constraints.txt
 
+# In an environment of its own: what is installed beside the book would change what it was run with.
+.PHONY: audit
+audit: ## look the pinned versions up among the known vulnerabilities (needs the network)
+	@$(PYTHON) -m venv _build/.audit
+	@_build/.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@_build/.audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 .PHONY: clean
 clean: ## remove what the other targets made, but for the virtual environment
 	rm -rf _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ibbook import (
     benchmarks,
     chain,
     figures,
+    guard,
     json_files,
     ledger,
     repository,
@@ -91,7 +93,8 @@ class BenchmarksDirective(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension."""
+    """Register the extension; from here on, this process reaches no network."""
+    sys.addaudithook(guard.refuse_network)
     app.add_role("uses", UsesRole())
     for name in ("ledger", "results-map", "status", "trust"):
         app.add_directive(name, ScoreDirective)
