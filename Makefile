@@ -68,6 +68,10 @@ check: $(TEST) ## the part of `test` that runs the code: book, pytest with cover
 	$(call step,pytest,$(PY) -m pytest --cov)
 	$(call step,nbval,$(NBVAL))
 
+.PHONY: pdf
+pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+	@$(IBBOOK) pdf
+
 .PHONY: preview
 preview: $(BOOK) ## rebuild only what changed
 	@$(IBBOOK) preview

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import json_files, ledger, reference, repository
+from ibbook import downloads, json_files, ledger, reference, repository
 from ibbook.book import Book
 
 REFERENCE = Path("tests") / "reference" / "ledger.json"
 
 
-def build(book: Book, *, clean: bool = False) -> int:
+def build(book: Book, *, clean: bool = False, printed: bool = False) -> int:
     """Execute what is out of date and build the site; refuse warnings.
 
-    A build that failed or was interrupted leaves no mark, and the next one reads every page
-    again: Sphinx reports a page's warnings only while it reads it.
+    Only a site that is going to be printed offers the PDF. A build that failed or was interrupted
+    leaves no mark, and the next one reads every page again: Sphinx reports a page's warnings only
+    while it reads it.
     """
     mark = book.build / ".complete"
     if clean:
@@ -36,7 +37,8 @@ def build(book: Book, *, clean: bool = False) -> int:
     mark.unlink(missing_ok=True)
     started = time.monotonic()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(book.root)]
-    done = subprocess.run([*command, "-W", "-n", "--keep-going"], env=_environment(), check=False)
+    environment = _environment() | {downloads.VARIABLE: "1" if printed else ""}
+    done = subprocess.run([*command, "-W", "-n", "--keep-going"], env=environment, check=False)
     if done.returncode:
         print("The book was NOT built; the messages above say why.", file=sys.stderr)
         return done.returncode
@@ -50,6 +52,30 @@ def _environment() -> dict[str, str]:
     """The environment of a build: this package importable, nothing of it left in the sources."""
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
+def print_pdf(book: Book) -> int:
+    """Build the site and print it; where that fails, what was built offers a PDF that is not there.
+
+    So the next build starts afresh, as after any that failed.
+    """
+    code = build(book, printed=True)
+    if code:
+        return code
+    # Here, because what prints belongs to the extra `test`, and a site is built without it.
+    from ibbook import printing
+
+    started = time.monotonic()
+    try:
+        path = printing.print_book(book)
+    except printing.PrintingError as error:
+        (book.build / ".complete").unlink()
+        print(f"The book was NOT printed: {error}", file=sys.stderr)
+        return 1
+    size = path.stat().st_size / 2**20
+    print(f"The book is printed, {size:.1f} MiB, in {time.monotonic() - started:.0f} s:")
+    print(f"  {path.as_uri()}")
+    return 0
 
 
 def serve(book: Book, port: int) -> int:
@@ -121,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="execute what is out of date, build the site")
     building.add_argument("--clean", action="store_true", help="throw everything away first")
+    commands.add_parser("pdf", help="build the site and print it as one PDF")
     commands.add_parser("preview", help="the same as build, which redoes only what changed")
     serving = commands.add_parser("serve", help="serve the finished site on localhost")
     serving.add_argument("--port", type=int, default=8000)
@@ -137,6 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return build(book, clean=given.clean)
         case "preview":
             return build(book)
+        case "pdf":
+            return print_pdf(book)
         case "serve":
             return serve(book, given.port)
         case "reference":

@@ -264,7 +264,7 @@ def statement_html(
         parts.append(f'<span class="ib-provenance">{e(PROVENANCE[statement.provenance])}</span>')
     if used_by:
         links = ", ".join(f'<a href="{e(address)}">{e(name)}</a>' for name, address in used_by)
-        parts.append(f"<span>used by {links}</span>")
+        parts.append(f'<span class="ib-used-by">used by {links}</span>')
     if record is not None:
         parts.append(f'<a href="{e(ledger)}">ledger</a>')
     return f'<p class="ib-status-line">{" · ".join(parts)}</p>' if parts else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import matplotlib as mpl
+import pikepdf
 import yaml
 from bs4 import BeautifulSoup, Tag
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import Destination
 
 from ibbook import browser, citing
 from ibbook.book import Book, commit, files_of
@@ -112,20 +111,35 @@ def parts(book: Book) -> list[tuple[str, list[str]]]:
     return [("", [toc["root"]]), *([("", loose)] if loose else []), *inner]
 
 
-def document(book: Book) -> str:
-    """The joined pages of the built site as one HTML document in the folder `folder(book)`.
+def chapters(book: Book) -> list[tuple[str, list[Chapter]]]:
+    """The pages of the built site by part, ready to be joined.
 
     Parameters
     ----------
     book : Book
         A book whose site is built.
     """
-    bodies, contents, styles = [], [], []
     known = set(book.pages)
-    for caption, docnames in parts(book):
-        chapters = [_chapter(book, docname, known, bool(caption)) for docname in docnames]
-        contents.append(_contents(caption, chapters))
-        for number, chapter in enumerate(chapters):
+    return [
+        (caption, [_chapter(book, docname, known, bool(caption)) for docname in docnames])
+        for caption, docnames in parts(book)
+    ]
+
+
+def document(book: Book, joined: Sequence[tuple[str, Sequence[Chapter]]]) -> str:
+    """One HTML document, to be read in the folder `folder(book)`.
+
+    Parameters
+    ----------
+    book : Book
+        A book whose site is built.
+    joined : sequence of (caption, chapters)
+        Its parts.
+    """
+    bodies, contents, styles = [], [], []
+    for caption, within in joined:
+        contents.append(_contents(caption, within))
+        for number, chapter in enumerate(within):
             head = f'<h1 class="ib-part">{html.escape(caption)}</h1>' if caption else ""
             styles.append(_running_head(chapter))
             bodies.append(_section(chapter, "" if number else head))
@@ -355,22 +369,24 @@ def print_book(book: Book) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     _lay_out_fonts(work)
-    draft = work / "draft.pdf"
-    (work / "book.html").write_text(document(book), encoding="utf-8")
-    with browser.launch() as chromium:
-        page = chromium.new_page()
-        _load(page, work / "book.html")
-        # The first time only to see on which page everything stands.
-        page.pdf(path=draft, prefer_css_page_size=True)
-        numbers = page_numbers(draft)
-        page.evaluate(_FILL_IN, numbers)
-        page.pdf(path=draft, prefer_css_page_size=True, print_background=True,
-                 outline=True, tagged=True)  # fmt: skip
+    joined, draft = chapters(book), work / "draft.pdf"
+    (work / "book.html").write_text(document(book, joined), encoding="utf-8")
+    try:
+        with browser.launch() as chromium:
+            page = chromium.new_page()
+            _load(page, work / "book.html")
+            # The first time only to see on which page everything stands.
+            page.pdf(path=draft, prefer_css_page_size=True)
+            numbers = page_numbers(draft)
+            page.evaluate(_FILL_IN, numbers)
+            page.pdf(path=draft, prefer_css_page_size=True, print_background=True, tagged=True)
+    except browser.NoBrowserError as error:
+        raise PrintingError(str(error)) from error
     now = page_numbers(draft)
     moved = [name for name, number in numbers.items() if now.get(name) != number]
     if moved:
         raise PrintingError(f"the table of contents is wrong about {', '.join(moved[:5])}")
-    _finish(draft, book)
+    _finish(draft, book, joined, now)
     return book.pdf
 
 
@@ -392,42 +408,43 @@ def page_numbers(pdf: Path) -> dict[str, int]:
     Parameters
     ----------
     pdf : Path
-        A PDF.
+        A PDF as Chromium prints it.
     """
-    reader = PdfReader(pdf)
-    found = {}
-    for name, place in reader.named_destinations.items():
-        number = reader.get_destination_page_number(place)
-        if number is not None:
-            found[unquote(name.removeprefix("/"))] = number + 1
-    return found
+    with pikepdf.open(pdf) as opened:
+        numbers: dict[Any, int] = {page.objgen: n for n, page in enumerate(opened.pages, 1)}
+        places: Any = opened.Root.get("/Dests", {})
+        return {
+            unquote(name.removeprefix("/")): numbers[place[0].objgen]
+            for name, place in places.items()
+        }
 
 
-def _finish(draft: Path, book: Book) -> None:
-    """Say in the file what it is."""
-    cited = citing.read(book.root)
-    writer = PdfWriter(clone_from=draft)
-    writer.add_metadata({"/Title": _title(book), "/Author": ", ".join(cited.authors)})
-    writer.write(book.pdf)
+def _finish(
+    draft: Path,
+    book: Book,
+    joined: Sequence[tuple[str, Sequence[Chapter]]],
+    numbers: Mapping[str, int],
+) -> None:
+    """Add the bookmarks, say in the file what it is, and pack it.
 
-
-# --- looking at what was printed ------------------------------------------------------------------
-
-
-def outline(pdf: Path) -> list[tuple[int, str]]:
-    """The bookmarks of a PDF with their depth, in order.
-
-    Parameters
-    ----------
-    pdf : Path
-        A PDF.
+    Chromium would write bookmarks too, but repeats the text of headings that it has moved to
+    another page.
     """
-    return list(_bookmarks(PdfReader(pdf).outline, 0))
+    with pikepdf.open(draft) as opened:
 
+        def bookmark(title: str, target: str) -> pikepdf.OutlineItem:
+            return pikepdf.OutlineItem(title, numbers[target] - 1)
 
-def _bookmarks(entries: Sequence[Any], depth: int) -> Iterator[tuple[int, str]]:
-    for entry in entries:
-        if isinstance(entry, Destination):
-            yield depth, str(entry.title)
-        else:
-            yield from _bookmarks(entry, depth + 1)
+        with opened.open_outline() as outline:
+            for caption, within in joined:
+                level = outline.root
+                if caption:
+                    level.append(bookmark(caption, within[0].anchor))
+                    level = level[-1].children
+                for chapter in within:
+                    level.append(bookmark(chapter.title, chapter.anchor))
+                    level[-1].children.extend(bookmark(t, name) for name, t in chapter.sections)
+        opened.docinfo["/Title"] = _title(book)
+        opened.docinfo["/Author"] = ", ".join(citing.read(book.root).authors)
+        opened.Root.PageMode = pikepdf.Name.UseOutlines
+        opened.save(book.pdf, object_stream_mode=pikepdf.ObjectStreamMode.generate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from docutils.nodes import Element
 from sphinx.application import Sphinx
 from sphinx.domains import Domain, ObjType
 
@@ -26,6 +27,10 @@ class StatementDomain(Domain):
         for s in (s for found in pages.values() for s in found):
             shown = f"{s.full_name} · {s.id}"
             yield shown, shown, s.kind, s.docname, s.id, 0
+
+    def resolve_any_xref(self, *arguments: object) -> list[tuple[str, Element]]:
+        """Nothing: references to statements are those of sphinx-proof."""
+        return []
 
     def get_type_name(self, type: ObjType, primary: bool = False) -> str:
         """The kind alone."""
