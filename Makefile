@@ -72,6 +72,10 @@ check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest
 .PHONY: browser
 browser: $(BROWSER) ## find a browser for the tests of the site, or install one
 
+.PHONY: pdf
+pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+	@$(IBBOOK) pdf
+
 .PHONY: preview
 preview: $(BOOK) ## rebuild only what changed
 	@$(IBBOOK) preview

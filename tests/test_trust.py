@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from ibbook import json_files, seeds, tables, trust
+from ibbook import json_files, tables, trust
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLES = {"book/a/one": "One & only"}
@@ -87,6 +87,6 @@ def test_an_unknown_table_is_refused() -> None:
         trust.as_html("luck", ROOT, {}, TITLES, link)
 
 
-@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT, seeds.RECORD], ids=str)
+@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT, trust.SEEDS], ids=str)
 def test_the_committed_records_can_be_shown(path: Path) -> None:
     assert json_files.read(ROOT / path)

@@ -98,7 +98,7 @@ def _of_playwright() -> Path | None:
 
 
 def provide() -> Path:
-    """Find a browser, or install one: from Debian's packages where that is allowed, or playwright's.
+    """Find a browser, or install one: Debian's where that is allowed, or playwright's.
 
     Returns
     -------

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ibbook import json_files, ledger, seeds, tables
+from ibbook import json_files, ledger, tables
 
-#: Where `make mutants` and the test of bad input keep their records, from the root of the book.
+#: Where `make mutants`, `make seeds` and the test of bad input keep their records, from the root.
 MUTANTS = Path("tests") / "mutation" / "record.json"
+SEEDS = Path("benchmarks") / "seeds.json"
 BAD_INPUT = Path("tests") / "reference" / "bad_input.json"
 
 Link = Callable[[str, str], str]
@@ -45,12 +46,10 @@ def as_html(
         case "mutants":
             return mutants(json_files.read(root / MUTANTS))
         case "seeds":
-            return other_seeds(json_files.read(root / seeds.RECORD), titles, link)
+            return other_seeds(json_files.read(root / SEEDS), titles, link)
         case "bad-input":
             return bad_input(json_files.read(root / BAD_INPUT))
-    raise ValueError(
-        f"kind: no table {kind!r}; allowed: resolution, mutants, seeds and bad-input"
-    )
+    raise ValueError(f"kind: no table {kind!r}; allowed: resolution, mutants, seeds and bad-input")
 
 
 def resolution(found: Mapping[str, Any]) -> str:
@@ -88,9 +87,11 @@ def mutants(record: Mapping[str, Any]) -> str:
              "found or explained")  # fmt: skip
     rows = [row(f"<code>{html.escape(name)}</code>", c) for name, c in record["modules"].items()]
     low, high = record["all"]["interval"]
-    return tables.scrolling("Mutants of ibcore", heads, rows, foot=row("together", record["all"])) + (
-        f'<p class="ib-small">Recorded on {html.escape(record["date"])}; 95 % interval of the share '
-        f"among all mutants: {100 * low:.1f} % to {100 * high:.1f} %; {_versions(record)}.</p>"
+    return tables.scrolling(
+        "Mutants of ibcore", heads, rows, foot=row("together", record["all"])
+    ) + (
+        f'<p class="ib-small">Recorded on {html.escape(record["date"])}; 95 % interval of the '
+        f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; {_versions(record)}.</p>"
     )
 
 
