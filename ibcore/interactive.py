@@ -18,6 +18,7 @@ import numpy as np
 import vl_convert
 from numpy.typing import ArrayLike
 
+from ibcore import _validate
 from ibcore.plotting import OTHERS
 
 __all__ = ["MIME", "VEGA_LITE", "Turnable", "knob", "plane", "table", "turnable"]
@@ -78,16 +79,20 @@ def knob(label: str, low: float, high: float, step: float, start: float) -> alt.
     >>> knob("step size", 0, 1, 0.1, start=0.5).param.value
     0.5
     """
-    if not label.strip():
-        raise ValueError(f"label: expected words, got {label!r}")
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"low, high: expected finite low < high, got {low} and {high}")
-    if not 0 < step <= high - low:
-        raise ValueError(f"step: expected at most {high - low} and positive, got {step}")
-    if not low <= start <= high:
-        raise ValueError(f"start: expected a value from {low} to {high}, got {start}")
+    if not _validate.text(label, "label").strip():
+        raise ValueError(f"label is {label!r}; allowed: words")
+    _ends(low, high)
+    if _validate.positive(step, "step") > high - low:
+        raise ValueError(f"step is {step}; allowed: positive numbers up to {high - low}")
+    if not low <= _validate.number(start, "start") <= high:
+        raise ValueError(f"start is {start}; allowed: a number from {low} to {high}")
     slider = alt.binding_range(min=low, max=high, step=step, name=f"{label} ")
     return alt.param(value=start, bind=slider)
+
+
+def _ends(low: float, high: float) -> None:
+    if not _validate.number(low, "low") < _validate.number(high, "high"):
+        raise ValueError(f"low, high are {low} and {high}; allowed: low < high")
 
 
 def table(digits: int = 5, **columns: ArrayLike) -> alt.InlineData:
@@ -106,19 +111,15 @@ def table(digits: int = 5, **columns: ArrayLike) -> alt.InlineData:
         No digits, no columns, columns that are not vectors of one length, or values that are
         neither finite numbers nor strings.
     """
-    if digits < 1:
-        raise ValueError(f"digits: expected at least 1, got {digits}")
+    _validate.integer(digits, "digits", 1)
     if not columns:
-        raise ValueError("columns: expected at least one")
+        raise ValueError("columns are none; allowed: at least one")
     arrays = {name: np.asarray(values) for name, values in columns.items()}
     shape = (next(iter(arrays.values())).size,)
     for name, values in arrays.items():
-        if values.shape != shape:
-            raise ValueError(f"{name}: expected shape {shape}, got {values.shape}")
-        if values.dtype.kind not in "biufU" or (
-            values.dtype.kind == "f" and not np.isfinite(values).all()
-        ):
-            raise ValueError(f"{name}: expected finite numbers or strings, got {values!r}")
+        if values.dtype.kind not in "iuU":
+            _validate.array(values, name)
+        _validate.shaped(values, name, shape)
     written = {
         name: [float(f"{v:.{digits}g}") for v in values]
         if values.dtype.kind == "f"
@@ -144,8 +145,9 @@ def plane(x: str, y: str, low: float, high: float) -> tuple[alt.X, alt.Y]:
     ValueError
         Ends in the wrong order.
     """
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"low, high: expected finite low < high, got {low} and {high}")
+    for name, title in (("x", x), ("y", y)):
+        _validate.text(title, name)
+    _ends(low, high)
     scale = alt.Scale(domain=[low, high])
     return alt.X("x:Q", title=x, scale=scale), alt.Y("y:Q", title=y, scale=scale)
 
@@ -165,9 +167,10 @@ class Turnable:
     """
 
     def __init__(self, chart: alt.TopLevelMixin) -> None:
+        _validate.instance(chart, "chart", alt.TopLevelMixin)
         self.spec: dict[str, Any] = copy.deepcopy(chart.to_dict())
         if not any("bind" in parameter for parameter in self.spec.get("params", [])):
-            raise ValueError("chart: expected a parameter with a binding, such as a knob")
+            raise ValueError("chart has nothing to turn; allowed: one with a knob among its params")
         self.spec["config"] = _CONFIG
         self.spec["$schema"] = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
 
@@ -203,9 +206,15 @@ def turnable(
         No charts, no knobs, or a height that is not positive.
     """
     if not charts:
-        raise ValueError("charts: expected at least one")
-    if not height > 0:
-        raise ValueError(f"height: expected a positive number of pixels, got {height}")
+        raise ValueError("charts are none; allowed: at least one")
+    for chart in charts:
+        _validate.instance(chart, "charts", alt.TopLevelMixin)
+    _validate.sequence(knobs, "knobs", "knobs")
+    if not knobs:
+        raise ValueError("knobs are none; allowed: at least one")
+    for one in knobs:
+        _validate.instance(one, "knobs", alt.Parameter)
+    _validate.integer(height, "height", 1)
     width = _WIDTH // len(charts) - _LABELS
     sized = [chart.properties(width=width, height=height) for chart in charts]
     return Turnable(alt.hconcat(*sized).resolve_scale(color="independent").add_params(*knobs))
