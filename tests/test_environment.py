@@ -9,7 +9,12 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from importlib.metadata import distributions, packages_distributions
+from importlib.metadata import (
+    PackageNotFoundError,
+    distribution,
+    distributions,
+    packages_distributions,
+)
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +132,31 @@ def test_the_pins_are_what_runs() -> None:
     for name in set(installed) - {"ibcore", "pip", "uv"}:
         assert name in pins(), f"{name} is installed and has no pin: run `make constraints`"
         assert installed[name].public == pins()[name].public, name
+
+
+def closure() -> set[str]:
+    """Everything that the package and its extras require, directly or not, on this machine."""
+    found: set[str] = set()
+    waiting = [(requirement, "") for requirement in requirements("book", "test").values()]
+    while waiting:
+        requirement, extra = waiting.pop()
+        marker = requirement.marker
+        name = canonicalize_name(requirement.name)
+        if (marker and not marker.evaluate({"extra": extra})) or name in found:
+            continue
+        found.add(name)
+        try:
+            lines = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue  # not installed here; its own requirements are not known
+        waiting += [(Requirement(line), e) for line in lines for e in ("", *requirement.extras)]
+    return found
+
+
+def test_everything_that_is_required_is_pinned() -> None:
+    found = closure()
+    assert len(found) > 100, "the requirements of the requirements are followed"
+    assert found <= set(pins()), f"no pin: {sorted(found - set(pins()))}; run `make constraints`"
 
 
 def test_conda_python_is_exact_and_supported() -> None:

@@ -73,7 +73,7 @@ def start(book: Book) -> subprocess.Popen[str]:
 
 
 def finish(build: subprocess.Popen[str]) -> str:
-    log, _ = build.communicate(timeout=300)
+    log, _ = build.communicate(timeout=1200)
     assert build.returncode == 0, log
     return log
 
@@ -103,7 +103,7 @@ def processes(book: Book) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if is_ours(process)]
 
 
-def gone(book: Book, seconds: float = 60.0) -> bool:
+def gone(book: Book, seconds: float = 120.0) -> bool:
     """Whether nothing of the builds is left, at the latest after so long; a kernel looks once a
     second whether its parent is still there."""
     deadline = time.monotonic() + seconds

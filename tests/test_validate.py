@@ -43,6 +43,24 @@ BAD = [
     (_validate.times, [0.0, np.inf]),
     (_validate.update_counts, [0.5, 1.0]),
     (_validate.update_counts, [-1, 1]),
+    (_validate.real, ["a"]),
+    (_validate.real, []),
+    (_validate.positive_array, [1.0, 0.0]),
+    (_validate.positive_array, [1.0, NAN]),
+    (_validate.text, 3),
+    (_validate.text, None),
+    (_validate.flag, "no"),
+    (_validate.flag, 1),
+    (_validate.flags, [0, 1]),
+    (_validate.flags, [[True], [True, False]]),
+    (_validate.function, "word"),
+    (lambda value, name: _validate.instance(value, name, dict), []),
+    (lambda value, name: _validate.sequence(value, name, "words"), "word"),
+    (lambda value, name: _validate.sequence(value, name, "words"), {"a", "b"}),
+    (lambda value, name: _validate.indices(value, name, 3, (2,)), [0, 3]),
+    (lambda value, name: _validate.indices(value, name, 3, (2,)), [-1, 0]),
+    (lambda value, name: _validate.indices(value, name, 3, (2,)), [0.0, 1.0]),
+    (lambda value, name: _validate.indices(value, name, 3, (2,)), [0]),
     (_validate.generator, 3),
     (_validate.generator, np.random.RandomState(0)),
 ]
@@ -100,5 +118,15 @@ def test_good_values_come_back_plain():
     assert _validate.classes([0, 2], "y", 3, 2).tolist() == [0, 2]
     assert _validate.times([1, 2], "t", 1.0).tolist() == [1.0, 2.0]
     assert _validate.times([-1, 2], "t").size == 2
+    assert np.isnan(_validate.real([1.0, NAN], "r")[1])
+    assert _validate.positive_array(2, "p").shape == ()
+    assert _validate.text("word", "t") == "word"
+    assert _validate.flag(np.True_, "f") is True
+    assert _validate.flags([[True, False]], "f").shape == (1, 2)
+    assert _validate.instance(matrix, "m", np.ndarray) is matrix
+    assert _validate.indices([[0, 2]], "i", 3, (1, 2)).tolist() == [[0, 2]]
+    _validate.function(abs, "f")
+    for several in ([1], (1,), range(1), matrix):
+        _validate.sequence(several, "s", "numbers")
     generator = np.random.default_rng(0)
     assert _validate.generator(generator, "rng") is generator

@@ -26,7 +26,10 @@ _CHANGES = {
     "os.rename": (0, 1), "os.rmdir": (0,), "os.symlink": (1,), "os.truncate": (0,),
     "os.utime": (0,),
 }  # fmt: skip
-_PROGRAMS = {"os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "subprocess.Popen"}
+_PROGRAMS = {
+    "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn",
+    "subprocess.Popen",
+}  # fmt: skip
 _HOSTS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 _LOOPBACK = ("localhost", "127.", "::1")
 
@@ -51,7 +54,7 @@ def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 def refuse_programs(event: str, arguments: tuple[Any, ...]) -> None:
     """Refuse other programs, which could do what this one may not."""
     if event in _PROGRAMS:
-        raise RefusedError(f"a chapter starts no program: {event} {arguments[0]}")
+        raise RefusedError(f"a chapter starts no program: {event} {arguments[:1]}")
 
 
 def refuse_writes(event: str, arguments: tuple[Any, ...], folders: tuple[Path, ...]) -> None:
