@@ -106,7 +106,10 @@ def of_chapter(root: Path, docname: str, title: str) -> str:
         "url": address(root),
         "note": f"Version {cited.version}" + (f", commit {state}" if state else ""),
     }
-    return _entry("incollection", f"{KEY}:{docname.rsplit('/', 1)[-1]}", fields)
+    # The last part alone would be "index" for the introductions of all parts.
+    return _entry(
+        "incollection", f"{KEY}:{docname.removeprefix('book/').replace('/', ':')}", fields
+    )
 
 
 def of_papers(root: Path, keys: Iterable[str]) -> str:

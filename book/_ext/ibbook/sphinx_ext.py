@@ -367,8 +367,9 @@ def _bibtex(text: str) -> nodes.literal_block:
 
 def _citation(app: Sphinx, docname: str) -> list[nodes.Node]:
     """A folded box at the end of a chapter: how to cite it and its paper."""
-    start = '<details class="ib-cite"><summary>Cite this chapter and its paper</summary>'
     texts = _citations(app, docname)
+    what = "this chapter and its paper" if len(texts) > 1 else "this chapter"
+    start = f'<details class="ib-cite"><summary>Cite {what}</summary>'
     return [
         nodes.raw("", start, format="html"),
         *map(_bibtex, texts),
