@@ -106,10 +106,9 @@ def of_chapter(root: Path, docname: str, title: str) -> str:
         "url": address(root),
         "note": f"Version {cited.version}" + (f", commit {state}" if state else ""),
     }
-    # The last part alone would be "index" for the introductions of all parts.
-    return _entry(
-        "incollection", f"{KEY}:{docname.removeprefix('book/').replace('/', ':')}", fields
-    )
+    # The last part of the name alone would be "index" for the introductions of all parts.
+    name = docname.partition("/")[2].replace("/", ":")
+    return _entry("incollection", f"{KEY}:{name}", fields)
 
 
 def of_papers(root: Path, keys: Iterable[str]) -> str:
