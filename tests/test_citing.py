@@ -59,9 +59,10 @@ def test_an_address_that_nobody_knows_is_left_out(
 
 
 def test_a_chapter_is_part_of_the_book(root: Path) -> None:
-    entry = citing.of_chapter(root, "book/part/one2001-chapter", "One, again")
+    entry = citing.of_chapter(root, "book/part/one2001-chapter", "One, again", "abc123")
     assert list(citing.entries(entry)) == ["implicit-bias-executed:part:one2001-chapter"]
     assert "{One, again}" in entry
+    assert "{Version 1.2.3, commit abc123}" in entry
     assert "booktitle = {A title}" in entry
 
 

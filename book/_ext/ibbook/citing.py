@@ -10,7 +10,6 @@ from pathlib import Path
 import yaml
 
 from ibbook import repository
-from ibbook.book import commit
 
 #: The bibliography of the book.
 REFERENCES = Path("book") / "references.bib"
@@ -84,7 +83,7 @@ def of_book(root: Path) -> str:
     return _entry("book", KEY, fields)
 
 
-def of_chapter(root: Path, docname: str, title: str) -> str:
+def of_chapter(root: Path, docname: str, title: str, state: str) -> str:
     """BibTeX of a chapter of the book.
 
     Parameters
@@ -95,9 +94,10 @@ def of_chapter(root: Path, docname: str, title: str) -> str:
         Name of the chapter.
     title : str
         Its title.
+    state : str
+        The commit that it was made from, or "".
     """
     cited = read(root)
-    state = commit(root)
     fields = {
         "title": title,
         "author": _authors(cited),

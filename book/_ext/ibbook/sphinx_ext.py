@@ -380,7 +380,8 @@ def _citation(app: Sphinx, docname: str) -> list[nodes.Node]:
 def _citations(app: Sphinx, docname: str) -> list[str]:
     """BibTeX of a chapter, and of its paper where the bibliography has it."""
     book = _book(app)
-    chapter = citing.of_chapter(book.root, docname, _titles(app)[docname])
+    state = str(app.ib_ledger["commit"])  # type: ignore[attr-defined]
+    chapter = citing.of_chapter(book.root, docname, _titles(app)[docname], state)
     key = book.paper(docname).get("key")
     return [chapter, citing.of_papers(book.root, [key])] if key else [chapter]
 
