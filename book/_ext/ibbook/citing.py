@@ -10,7 +10,6 @@ from pathlib import Path
 import yaml
 
 from ibbook import repository
-from ibbook.book import commit
 
 #: The bibliography of the book.
 REFERENCES = Path("book") / "references.bib"
@@ -84,7 +83,7 @@ def of_book(root: Path) -> str:
     return _entry("book", KEY, fields)
 
 
-def of_chapter(root: Path, docname: str, title: str) -> str:
+def of_chapter(root: Path, docname: str, title: str, state: str) -> str:
     """BibTeX of a chapter of the book.
 
     Parameters
@@ -95,9 +94,10 @@ def of_chapter(root: Path, docname: str, title: str) -> str:
         Name of the chapter.
     title : str
         Its title.
+    state : str
+        The commit that it was made from, or "".
     """
     cited = read(root)
-    state = commit(root)
     fields = {
         "title": title,
         "author": _authors(cited),
@@ -106,7 +106,9 @@ def of_chapter(root: Path, docname: str, title: str) -> str:
         "url": address(root),
         "note": f"Version {cited.version}" + (f", commit {state}" if state else ""),
     }
-    return _entry("incollection", f"{KEY}:{docname.rsplit('/', 1)[-1]}", fields)
+    # The last part of the name alone would be "index" for the introductions of all parts.
+    name = docname.partition("/")[2].replace("/", ":")
+    return _entry("incollection", f"{KEY}:{name}", fields)
 
 
 def of_papers(root: Path, keys: Iterable[str]) -> str:

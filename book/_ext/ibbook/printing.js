@@ -1,24 +1,22 @@
-// Makes what is wider than the paper fit, and names what still does not.
+// Makes formulas that are wider than the paper fit, and names what still stands outside its column.
 () => {
-  const edge = (chapter) => chapter.getBoundingClientRect().right + 0.5;
-  const fit = (element, room, smallest) => {
-    const wide = element.scrollWidth;
-    if (wide > room + 0.5) {
-      element.style.fontSize = `${Math.max(smallest, (100 * room) / wide - 0.5)}%`;
-    }
-  };
+  const smallest = 45; // per cent; below that nobody could read it
   const outside = [];
   for (const chapter of document.querySelectorAll(".ib-chapter")) {
     for (const formula of chapter.querySelectorAll('mjx-container[display="true"]')) {
-      fit(formula, formula.clientWidth, 55);
+      const wide = formula.querySelector("mjx-math").getBoundingClientRect().width;
+      const room = formula.clientWidth;
+      if (wide > room) {
+        formula.style.fontSize = `${Math.max(smallest, Math.floor((100 * room) / wide) - 1)}%`;
+      }
     }
-    const right = edge(chapter);
+    const column = chapter.getBoundingClientRect();
     for (const element of chapter.querySelectorAll("pre, table, img, svg, mjx-math, p, li, td")) {
-      if (element.closest("mjx-assistive-mml")) continue;
       const box = element.getBoundingClientRect();
-      if (box.width && box.right > right + 1) {
-        const what = element.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
-        outside.push(`${chapter.id}: ${element.localName} by ${Math.round(box.right - right)} px: ${what}`);
+      const by = Math.round(Math.max(box.right - column.right, column.left - box.left));
+      if (box.width && by > 1) {
+        const text = element.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
+        outside.push(`${chapter.id}: ${element.localName} by ${by} px: ${text}`);
       }
     }
   }

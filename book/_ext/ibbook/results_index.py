@@ -88,8 +88,8 @@ def _names(found: Sequence[Statement], docname: str, titles: Mapping[str, str], 
     """Links to statements; those of other chapters say whose they are."""
     items = []
     for s in found:
-        where = "" if s.docname == docname else f", in {html.escape(titles[s.docname])}"
-        items.append(f"<li>{_named(s, s.name, link)}{where}</li>")
+        where = f', <span class="ib-small">in {html.escape(titles[s.docname])}</span>'
+        items.append(f"<li>{_named(s, s.name, link)}{'' if s.docname == docname else where}</li>")
     return f'<ul class="ib-plain">{"".join(items)}</ul>' if items else ""
 
 

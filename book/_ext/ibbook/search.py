@@ -16,17 +16,18 @@ class StatementDomain(Domain):
 
     name = "statement"
     label = "Statement"
-    object_types = {kind: ObjType(kind) for kind in sorted(RESULTS | PREMISES)}  # noqa: RUF012
+    object_types = {kind: ObjType(kind) for kind in (*sorted(RESULTS | PREMISES), "label")}  # noqa: RUF012
 
     def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
         """Yield what Sphinx's search index and inventory hold of each statement, as important.
 
-        The search compares words with the name shown, so the label is a part of it.
+        The search asks for every word of a query in the name shown, the kind or the title of the
+        page. A label is an object of its own: the year in it would answer to a theorem's number.
         """
         pages: dict[str, list[Statement]] = vars(self.env).get("ib_statements", {})
         for s in (s for found in pages.values() for s in found):
-            shown = f"{s.full_name} · {s.id}"
-            yield shown, shown, s.kind, s.docname, s.id, 0
+            yield s.full_name, s.full_name, s.kind, s.docname, s.id, 0
+            yield s.id, s.id, "label", s.docname, s.id, 0
 
     def resolve_any_xref(self, *arguments: object) -> list[tuple[str, Element]]:
         """Nothing: references to statements are those of sphinx-proof."""

@@ -394,8 +394,9 @@ def _bibtex(text: str) -> nodes.literal_block:
 
 def _citation(app: Sphinx, docname: str) -> list[nodes.Node]:
     """A folded box at the end of a chapter: how to cite it and its paper."""
-    start = '<details class="ib-cite"><summary>Cite this chapter and its paper</summary>'
     texts = _citations(app, docname)
+    what = "this chapter and its paper" if len(texts) > 1 else "this chapter"
+    start = f'<details class="ib-cite"><summary>Cite {what}</summary>'
     return [
         nodes.raw("", start, format="html"),
         *map(_bibtex, texts),
@@ -406,7 +407,8 @@ def _citation(app: Sphinx, docname: str) -> list[nodes.Node]:
 def _citations(app: Sphinx, docname: str) -> list[str]:
     """BibTeX of a chapter, and of its paper where the bibliography has it."""
     book = _book(app)
-    chapter = citing.of_chapter(book.root, docname, _titles(app)[docname])
+    state = str(app.ib_ledger["commit"])  # type: ignore[attr-defined]
+    chapter = citing.of_chapter(book.root, docname, _titles(app)[docname], state)
     key = book.paper(docname).get("key")
     return [chapter, citing.of_papers(book.root, [key])] if key else [chapter]
 
