@@ -20,6 +20,7 @@ SETTINGS := $(VENV)/.settings
 MADE := $(VENV)/.made
 BOOK := $(VENV)/.installed-book
 TEST := $(VENV)/.installed-test
+BROWSER := $(VENV)/.browser
 IBBOOK = PYTHONPATH="$$PWD/book/_ext" $(PY) -m ibbook
 
 # A comma that is part of an argument of `call`.
@@ -63,10 +64,17 @@ NBVAL = $(PY) -m pytest --nbval --nbval-current-env -p no:cacheprovider \
 	-o addopts= -o filterwarnings= -o pythonpath= _build/executed
 
 .PHONY: check
-check: $(TEST) ## the part of `test` that runs the code: book, pytest with coverage, nbval
+check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest with coverage, nbval
 	$(call step,book,$(IBBOOK) build)
 	$(call step,pytest,$(PY) -m pytest --cov)
 	$(call step,nbval,$(NBVAL))
+
+.PHONY: browser
+browser: $(BROWSER) ## find a browser for the tests of the site, or install one
+
+.PHONY: pdf
+pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+	@$(IBBOOK) pdf
 
 .PHONY: preview
 preview: $(BOOK) ## rebuild only what changed
@@ -148,3 +156,8 @@ $(BOOK): $(MADE) pyproject.toml $(CONSTRAINTS)
 $(TEST): $(MADE) pyproject.toml $(CONSTRAINTS)
 	$(call install,book$(,)test)
 	@touch "$@" $(BOOK)
+
+# The tests read the finished site in a Chromium or Chrome: one that is there, or else one that is installed.
+$(BROWSER): $(TEST)
+	$(call step,browser,$(IBBOOK) browser)
+	@touch "$@"

@@ -21,10 +21,11 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ from hypothesis import strategies as st
 
 import ibcore
 from ibbook import json_files
-from ibcore import losses, margins, minidoc, minivlm, networks, quantized, shallow
+from ibcore import interactive, losses, margins, minidoc, minivlm, networks, quantized, shallow
 from ibcore.claims import Claim, ClaimError
 
 NAN, INF = float("nan"), float("inf")
@@ -116,6 +117,14 @@ def line_net() -> shallow.ShallowNet:
 @cache
 def gram() -> Any:
     return shallow.tangent_gram(line_net(), LINE)
+
+
+def chart() -> alt.Chart:
+    return alt.Chart(interactive.table(x=[1.0, 2.0])).mark_point().encode(x="x:Q")
+
+
+def a_knob() -> alt.Parameter:
+    return interactive.knob("step", 0, 1, 0.1, start=0.5)
 
 
 @cache
@@ -477,6 +486,20 @@ add(
     },
 )
 
+add("interactive.knob", given_as(label="step", low=0.0, high=1.0, step=0.1, start=0.5))
+add("interactive.table", given_as(digits=5, x=[1.0, 2.0]))
+add("interactive.plane", given_as(x="w", y="v", low=-1.0, high=1.0))
+add("interactive.Turnable", lambda: {"chart": chart().add_params(a_knob())})
+add(
+    "interactive.Turnable.still",
+    dict,
+    method=lambda: interactive.Turnable(chart().add_params(a_knob())).still,
+)
+add(
+    "interactive.turnable",
+    lambda: {"knobs": [a_knob()], "height": 100},
+    method=lambda: partial(interactive.turnable, chart()),
+)
 add("plotting.use_style", dict)
 add("plotting.panels", given_as(columns=2, rows=1, height=2.0))
 add(
@@ -781,6 +804,8 @@ TAKEN = {
     "flow.log_total_loss": "signed: shorter axis 0; weights: shorter axis 0",
     "flow.polynomial_tail_flow": "signed: shorter axis 0; s_eval: shorter axis 0",
     "flow.stochastic_leap": "signed: shorter axis 0; s_eval: shorter axis 0",
+    "interactive.knob": "label: another word; low: negative, zero; start: zero",
+    "interactive.plane": "x: another word; y: another word; low: negative, zero; high: zero",
     "margins.angle": "u: an extra axis; v: an extra axis",
     "margins.constrained_minimiser": "signed: shorter axis 0, shorter axis 1",
     "margins.direction_gap": "w: an extra axis; w_hat: an extra axis",

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from ibbook import __main__ as commands
+from ibbook import printing
 from ibbook.book import Book
 
 
@@ -90,6 +91,24 @@ def test_commands_are_dispatched(monkeypatch) -> None:
     assert commands.main(["build"]) == commands.main(["preview"]) == 0
     assert commands.main(["build", "--clean"]) == 0
     assert called == [False, False, True]
+
+
+def test_a_site_that_offers_a_pdf_without_having_one_is_built_afresh(
+    finished: Book, monkeypatch, capsys
+) -> None:
+    def build(book: Book, *, printed: bool) -> int:
+        assert printed
+        (book.build / ".complete").touch()
+        return 0
+
+    def fail(book: Book) -> None:
+        raise printing.PrintingError("there is no browser")
+
+    monkeypatch.setattr(commands, "build", build)
+    monkeypatch.setattr(printing, "print_book", fail)
+    assert commands.main(["--root", str(finished.root), "pdf"]) == 1
+    assert "NOT printed: there is no browser" in capsys.readouterr().err
+    assert not (finished.build / ".complete").exists()
 
 
 def test_blunt_comparisons_are_counted(finished: Book, capsys) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import guard, json_files, ledger, reference, repository
+from ibbook import browser, downloads, guard, json_files, ledger, reference, repository
 from ibbook.book import Book
 
 #: Held while the book is built, so that two builds take turns.
@@ -25,14 +25,15 @@ LOCK = ".lock"
 REFERENCE = Path("tests") / "reference" / "ledger.json"
 
 
-def build(book: Book, *, clean: bool = False) -> int:
+def build(book: Book, *, clean: bool = False, printed: bool = False) -> int:
     """Execute what is out of date and build the site; refuse warnings.
 
-    A build that failed or was interrupted leaves no mark, and the next one reads every page
-    again: Sphinx reports a page's warnings only while it reads it.
+    Only a site that is going to be printed offers the PDF. A build that failed or was interrupted
+    leaves no mark, and the next one reads every page again: Sphinx reports a page's warnings only
+    while it reads it.
     """
     with _alone(book) as lock:
-        return _build_alone(book, lock, clean=clean)
+        return _build_alone(book, lock, clean=clean, printed=printed)
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def _alone(book: Book) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _build_alone(book: Book, lock: int, *, clean: bool) -> int:
+def _build_alone(book: Book, lock: int, *, clean: bool, printed: bool) -> int:
     mark = book.build / ".complete"
     complete = mark.exists()
     # First, so that a build that is killed from here on counts as one that was not completed.
@@ -63,7 +64,7 @@ def _build_alone(book: Book, lock: int, *, clean: bool) -> int:
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(book.root)]
     done = subprocess.run(
         [*command, "-W", "-n", "--keep-going"],
-        env=_environment(book),
+        env=_environment(book) | {downloads.VARIABLE: "1" if printed else ""},
         # Sphinx keeps the lock even when this process alone is killed.
         pass_fds=(lock,),
         check=False,
@@ -91,6 +92,30 @@ def _environment(book: Book) -> dict[str, str]:
     return {**os.environ, **own}
 
 
+def print_pdf(book: Book) -> int:
+    """Build the site and print it; where that fails, what was built offers a PDF that is not there.
+
+    So the next build starts afresh, as after any that failed.
+    """
+    code = build(book, printed=True)
+    if code:
+        return code
+    # Here, because what prints belongs to the extra `test`, and a site is built without it.
+    from ibbook import printing
+
+    started = time.monotonic()
+    try:
+        path = printing.print_book(book)
+    except printing.PrintingError as error:
+        (book.build / ".complete").unlink()
+        print(f"The book was NOT printed: {error}", file=sys.stderr)
+        return 1
+    size = path.stat().st_size / 2**20
+    print(f"The book is printed, {size:.1f} MiB, in {time.monotonic() - started:.0f} s:")
+    print(f"  {path.as_uri()}")
+    return 0
+
+
 def serve(book: Book, port: int) -> int:
     """Serve the finished site on localhost until interrupted."""
     if not (book.html / "index.html").exists():
@@ -115,6 +140,18 @@ def write_reference(book: Book) -> int:
         print(line)
     json_files.write(new, path)
     print(f"wrote {path.relative_to(book.root)}: {len(new)} claims")
+    return 0
+
+
+def provide_browser() -> int:
+    """Find or install a browser for the tests of the site, and see that it starts."""
+    try:
+        executable = browser.provide()
+        with browser.launch() as started:
+            print(f"The site is tested in {executable}, version {started.version}")
+    except (browser.NoBrowserError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -160,10 +197,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="execute what is out of date, build the site")
     building.add_argument("--clean", action="store_true", help="throw everything away first")
+    commands.add_parser("pdf", help="build the site and print it as one PDF")
     commands.add_parser("preview", help="the same as build, which redoes only what changed")
     serving = commands.add_parser("serve", help="serve the finished site on localhost")
     serving.add_argument("--port", type=int, default=8000)
     commands.add_parser("reference", help="rewrite the committed numbers of the ledger")
+    commands.add_parser("browser", help="find a browser for the tests of the site, or install one")
     blunt = commands.add_parser("blunt", help="list what a wrong prediction would get past")
     blunt.add_argument("--change", type=float, default=0.01, help="of the prediction, relative")
     blunt.add_argument("--rates", type=float, default=0.05, help="the same, of fitted rates")
@@ -176,10 +215,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return build(book, clean=given.clean)
         case "preview":
             return build(book)
+        case "pdf":
+            return print_pdf(book)
         case "serve":
             return serve(book, given.port)
         case "reference":
             return write_reference(book)
+        case "browser":
+            return provide_browser()
         case "blunt":
             return report_blunt(book, given.change, given.rates)
         case _:
