@@ -24,6 +24,8 @@ NAMES = (
     "chrome",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+#: The packages of Debian: a bare machine has no fonts.
+DEBIAN = ("chromium", "fonts-dejavu-core", "fonts-liberation")
 HOW = (
     "No Chromium was found. Install Chromium or Chrome with the tools of your system, or run "
     f"`{sys.executable} -m playwright install --with-deps chromium`, or set {VARIABLE} to the "
@@ -93,6 +95,37 @@ def _of_playwright() -> Path | None:
     )
     path = Path(done.stdout.strip())
     return path if done.returncode == 0 and path.is_file() else None
+
+
+def provide() -> Path:
+    """Find a browser, or install one: Debian's where that is allowed, or playwright's.
+
+    Returns
+    -------
+    Path
+        The executable.
+
+    Raises
+    ------
+    NoBrowserError
+        Where there is none and none could be had; the message says how to get one.
+    """
+    apt = shutil.which("apt-get")
+    ways = [[sys.executable, "-m", "playwright", "install", "chromium"]]
+    if apt and os.geteuid() == 0:
+        install = [apt, "install", "--yes", "--no-install-recommends", *DEBIAN]
+        ways = [[apt, "update"], install, *ways]
+    found = find()
+    while found is None and ways:
+        command = ways.pop(0)
+        print("There is no Chromium yet:", *command, flush=True)
+        subprocess.run(
+            command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False
+        )
+        found = find()
+    if found is None:
+        raise NoBrowserError(HOW)
+    return found
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
 
 What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
-``{results-index}``, ``{status}``, ``{benchmarks}``, ``{shown}``, ``{downloads}`` and
+``{results-index}``, ``{status}``, ``{trust}``, ``{benchmarks}``, ``{shown}``, ``{downloads}`` and
 ``{cite-book}``, a status line under each statement, names in references to statements, links back
-in the bibliography, how to cite a chapter, launch and download buttons.
+in the bibliography, how to cite a chapter, launch and download buttons, the sliders of figures that
+can be turned.
 What it adds to the site: `ledger.json`, the executed notebooks, BibTeX, statements in the search.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from ibbook import (
     citing,
     downloads,
     figures,
+    guard,
     json_files,
     ledger,
     repository,
@@ -39,6 +42,7 @@ from ibbook import (
     results_map,
     search,
     status,
+    trust,
 )
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
@@ -51,12 +55,10 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}``, ``{results-map}``, ``{results-index}``, ``{status}``, ``{downloads}``.
-
-    They stand where what is computed goes.
+    """Where what is computed goes: the ledger, the map, the index of results, and the like.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
-    picture; the words are on the page of the whole map.
+    picture; the words are on the page of the whole map. ``{trust}`` is given the kind of its table.
     """
 
     optional_arguments = 1
@@ -109,9 +111,10 @@ class CiteBookDirective(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension."""
+    """Register the extension; from here on, this process reaches no network."""
+    sys.addaudithook(guard.refuse_network)
     app.add_role("uses", UsesRole())
-    for name in ("ledger", "results-map", "results-index", "status", "downloads"):
+    for name in ("ledger", "results-map", "results-index", "status", "trust", "downloads"):
         app.add_directive(name, ScoreDirective)
     app.add_directive("cite-book", CiteBookDirective)
     app.add_domain(search.StatementDomain)
@@ -122,6 +125,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(uses, html=(_skip, _skip))
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _execute)
+    app.connect("builder-inited", _provide_charts)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-purge-doc", _purge)
     app.connect("doctree-read", _read)
@@ -131,6 +135,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _offer_download, priority=499)
     app.connect("html-page-context", _offer_bibtex, priority=502)
     app.connect("html-page-context", _offer_launch, priority=502)
+    app.connect("html-page-context", _load_charts)
     app.connect("html-collect-pages", search.drop_bare_titles)
     app.connect("build-finished", _finish)
     return {"version": "1", "env_version": 1, "parallel_read_safe": False}
@@ -192,6 +197,10 @@ def _execute(app: Sphinx) -> None:
         raise ExtensionError(f"chapters that failed:\n\n{error}") from error
 
 
+def _provide_charts(app: Sphinx) -> None:
+    figures.write_library(Path(app.outdir) / "_static")
+
+
 def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Sequence[str]:
@@ -231,6 +240,7 @@ def _join(app: Sphinx, env: BuildEnvironment) -> Sequence[str]:
         raise ExtensionError(
             "the chain from statement to claim is broken:\n  " + "\n  ".join(wrong)
         )
+    app.ib_figures = figures.read(book)  # type: ignore[attr-defined]
     app.ib_records = {record.id: record for record in records}  # type: ignore[attr-defined]
     app.ib_ledger = ledger.build(  # type: ignore[attr-defined]
         statements, records, versions(), commit(book.root)
@@ -254,6 +264,8 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         line = _status_line(app, docname, by_id[node["label"]])
         if line:
             node.append(nodes.raw("", line, format="html"))
+    for node in doctree.findall(nodes.figure):
+        _make_turnable(app, node)
     for placeholder in list(doctree.findall(shown)):
         text = _picture(app, docname, placeholder["name"])
         placeholder.replace_self(nodes.raw("", text, format="html"))
@@ -267,12 +279,25 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         doctree.next_node(nodes.section).extend(_citation(app, docname))
 
 
+def _figures(app: Sphinx) -> dict[str, figures.Figure]:
+    found: dict[str, figures.Figure] = app.ib_figures  # type: ignore[attr-defined]
+    return found
+
+
+def _make_turnable(app: Sphinx, node: nodes.figure) -> None:
+    """Give a figure that can be turned its chart and its sliders, beside the still picture."""
+    for name in node["ids"]:
+        figure = _figures(app).get(name)
+        if figure is not None and figure.spec is not None:
+            node["classes"].append("ib-turn")
+            node.insert(1, nodes.raw("", figures.turning(figure), format="html"))
+
+
 def _picture(app: Sphinx, docname: str, name: str) -> str:
     """A figure shown again; its file is put among the images of the site."""
-    try:
-        figure = figures.find(_book(app), name)
-    except ValueError as error:
-        raise ExtensionError(f"{docname}: {error}") from error
+    figure = _figures(app).get(name)
+    if figure is None:
+        raise ExtensionError(f"{docname}: no chapter has a figure {name!r}")
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     (folder / figure.file).write_bytes(figure.png)
@@ -345,6 +370,8 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     if placeholder["kind"] == "status":
         return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
+    if placeholder["kind"] == "trust":
+        return trust.as_html(part, _book(app).root, found, titles, link)
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
@@ -419,6 +446,15 @@ def _offer_launch(
     found = repository.find(Path(app.srcdir))
     if found is not None and pagename in _book(app).chapters:
         context["header_buttons"].insert(0, repository.launch_buttons(found, pagename))
+
+
+def _load_charts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Load the libraries of the charts, on the pages that have one."""
+    if "ib-turn-chart" in context.get("body", ""):
+        app.add_js_file(figures.LIBRARY, loading_method="defer")
+        app.add_js_file(figures.SCRIPT, loading_method="defer")
 
 
 def _finish(app: Sphinx, failure: Exception | None) -> None:
