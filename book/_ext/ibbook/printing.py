@@ -202,9 +202,7 @@ def _leave_to_parts(body: Tag) -> None:
     if body.select_one(".ib-map-twin") is None:
         return
     for tag in body.select("svg.ib-map"):
-        note = BeautifulSoup(
-            "<p>On paper, the map of each part is in its introduction.</p>", _PARSER
-        )
+        note = "<p>On paper, the map of each part is in its introduction.</p>"
         tag.replace_with(BeautifulSoup(note, _PARSER))
 
 
