@@ -73,7 +73,7 @@ check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest
 browser: $(BROWSER) ## find a browser for the tests of the site, or install one
 
 .PHONY: pdf
-pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+pdf: $(BROWSER) ## print the book as one PDF, a file of the site
 	@$(IBBOOK) pdf
 
 .PHONY: preview

@@ -96,15 +96,16 @@ def test_commands_are_dispatched(monkeypatch) -> None:
 def test_a_site_that_offers_a_pdf_without_having_one_is_built_afresh(
     finished: Book, monkeypatch, capsys
 ) -> None:
-    def build(book: Book, *, printed: bool) -> int:
+    def build(book: Book, lock: int, *, clean: bool, printed: bool) -> int:
         assert printed
+        assert not clean
         (book.build / ".complete").touch()
         return 0
 
     def fail(book: Book) -> None:
         raise printing.PrintingError("there is no browser")
 
-    monkeypatch.setattr(commands, "build", build)
+    monkeypatch.setattr(commands, "_build_alone", build)
     monkeypatch.setattr(printing, "print_book", fail)
     assert commands.main(["--root", str(finished.root), "pdf"]) == 1
     assert "NOT printed: there is no browser" in capsys.readouterr().err

@@ -93,23 +93,26 @@ def _environment(book: Book) -> dict[str, str]:
 
 
 def print_pdf(book: Book) -> int:
-    """Build the site and print it; where that fails, what was built offers a PDF that is not there.
+    """Build the site and print it, before any other build may change it.
 
-    So the next build starts afresh, as after any that failed.
+    Until the PDF is there the site offers what it lacks, and does not count as complete.
     """
-    code = build(book, printed=True)
-    if code:
-        return code
-    # Here, because what prints belongs to the extra `test`, and a site is built without it.
+    # Here, because a build does without it, and it takes a second to import.
     from ibbook import printing
 
-    started = time.monotonic()
-    try:
-        path = printing.print_book(book)
-    except printing.PrintingError as error:
-        (book.build / ".complete").unlink()
-        print(f"The book was NOT printed: {error}", file=sys.stderr)
-        return 1
+    with _alone(book) as lock:
+        code = _build_alone(book, lock, clean=False, printed=True)
+        if code:
+            return code
+        mark = book.build / ".complete"
+        mark.unlink()
+        started = time.monotonic()
+        try:
+            path = printing.print_book(book)
+        except printing.PrintingError as error:
+            print(f"The book was NOT printed: {error}", file=sys.stderr)
+            return 1
+        mark.touch()
     size = path.stat().st_size / 2**20
     print(f"The book is printed, {size:.1f} MiB, in {time.monotonic() - started:.0f} s:")
     print(f"  {path.as_uri()}")

@@ -49,6 +49,7 @@ _FONTS = {
     ("Book Mono", "normal", "400"): "DejaVuSansMono.ttf",
     ("Book Mono", "normal", "700"): "DejaVuSansMono-Bold.ttf",
 }
+_PARSER = "html.parser"
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _FIT = Path(__file__).with_name("printing.js")
 # Paper has no menus, and nobody listens to the copies that MathJax makes for screen readers.
@@ -167,7 +168,7 @@ def folder(book: Book) -> Path:
 
 
 def _soup(book: Book, docname: str) -> BeautifulSoup:
-    return BeautifulSoup((book.html / f"{docname}.html").read_text("utf-8"), "html.parser")
+    return BeautifulSoup((book.html / f"{docname}.html").read_text("utf-8"), _PARSER)
 
 
 def _chapter(book: Book, docname: str, known: set[str], in_part: bool) -> Chapter:
@@ -179,6 +180,7 @@ def _chapter(book: Book, docname: str, known: set[str], in_part: bool) -> Chapte
         tag.decompose()
     for tag in body.select("details"):
         tag["open"] = ""
+    _leave_to_parts(body)
     _rename_ids(body, docname)
     _redirect(body, docname, known)
     heading = body.find("h1")
@@ -191,8 +193,17 @@ def _chapter(book: Book, docname: str, known: set[str], in_part: bool) -> Chapte
     ]
     if in_part:
         _lower_headings(body)
-    turned = body.select_one(".ib-ledger, .ib-map-twin, .ib-results") is not None
+    turned = body.select_one(".ib-ledger, .ib-results") is not None
     return Chapter(docname, anchor(docname), title, turned, body, sections)
+
+
+def _leave_to_parts(body: Tag) -> None:
+    """Drop the map of the whole book, which fits no page; each part has its own before it."""
+    if body.select_one(".ib-map-twin") is None:
+        return
+    for tag in body.select("svg.ib-map"):
+        note = "<p>On paper, the map of each part is in its introduction.</p>"
+        tag.replace_with(BeautifulSoup(note, _PARSER))
 
 
 def anchor(docname: str, fragment: str = "") -> str:
