@@ -1,0 +1,474 @@
+"""The run: draw a sample, let the judges look, explain, count."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import pickle
+import platform
+import random
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ibbook import reference
+from ibbook.book import Book
+from ibbook.execute import read_chapter
+from mutation import judges, mutants, processes
+from mutation.mutants import Mutant
+from mutation.processes import Task
+
+SCHEMA = 1
+PACKAGES = ("numpy", "scipy", "torch", "cvxpy", "hypothesis", "pytest")
+EXPLAINED = "tests/mutation/explained.toml"
+#: A judge is stopped after a start and some times of what it takes on the unchanged package.
+START, TIMES = 20.0, 5.0
+LEAST = 20  # mutants of each module in a sample, if it has so many
+
+Name = tuple[str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant.
+
+    Attributes
+    ----------
+    mutant
+        The mutant.
+    status
+        "killed by tests", "killed by claims", "explained" or "survived".
+    by
+        The test, or the chapter with its cell, or the explanation.
+    """
+
+    mutant: Mutant
+    status: str
+    by: str
+
+
+STATUSES = ("killed by tests", "killed by claims", "explained", "survived")
+
+
+def sources(root: Path, modules: Sequence[str] = ()) -> dict[str, str]:
+    """The text of the modules of the package.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    modules
+        Names, without the package; none means all.
+
+    Raises
+    ------
+    ValueError
+        There is no such module.
+    """
+    folder = root / judges.PACKAGE
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    for name in modules:
+        if name not in known:
+            raise ValueError(f"modules has {name!r}; allowed: {', '.join(known)}")
+    return {name: (folder / f"{name}.py").read_text("utf-8") for name in modules or known}
+
+
+def test_files(root: Path) -> list[str]:
+    """The files of unit tests: those of a module, with or without its leading underscore."""
+    names = {name.strip("_") for name in sources(root)}
+    files = (root / "tests" / f"test_{name}.py" for name in sorted(names))
+    return [path.relative_to(root).as_posix() for path in files if path.exists()]
+
+
+test_files.__test__ = False  # type: ignore[attr-defined]
+
+
+def explanations(path: Path, all_mutants: Iterable[Mutant]) -> dict[Name, str]:
+    """Read the explanations of mutants that nothing needs to kill.
+
+    Parameters
+    ----------
+    path
+        The file.
+    all_mutants
+        Every mutant there is of the modules that are looked at.
+
+    Raises
+    ------
+    ValueError
+        An entry explains a mutant that does not exist (any more), or says nothing.
+    """
+    entries = tomllib.loads(path.read_text("utf-8")).get("explained", [])
+    known = {mutant.name for mutant in all_mutants}
+    modules = {name[0] for name in known}
+    found: dict[Name, str] = {}
+    for entry in entries:
+        name = (
+            entry["module"],
+            entry.get("function", ""),
+            entry["before"],
+            entry["after"],
+            entry.get("occurrence", 1),
+        )
+        if not entry.get("why", "").strip():
+            raise ValueError(f"{path.name} does not say why nothing needs to kill {name}")
+        if name[0] in modules:
+            if name not in known:
+                raise ValueError(f"{path.name} explains a mutant that does not exist: {name}")
+            found[name] = entry["why"]
+    return found
+
+
+def sample(found: Mapping[str, Sequence[Mutant]], size: int, seed: int) -> list[Mutant]:
+    """Draw mutants of each module, in proportion to how many it has.
+
+    Parameters
+    ----------
+    found
+        All mutants, by module.
+    size
+        How many in all, about; 0 means all.
+    seed
+        Of the draw.
+    """
+    total = sum(map(len, found.values()))
+    drawn: list[Mutant] = []
+    for module, ones in found.items():
+        share = round(size * len(ones) / total) if size else len(ones)
+        count = min(len(ones), max(share, LEAST))
+        drawn += random.Random(f"{seed} {module}").sample(list(ones), count)
+    return drawn
+
+
+def _alone(call: Any, what: str, seconds: float = 3600.0) -> Any:
+    """What a call returns in a worker of its own: it leaves nothing imported here."""
+    (result,) = processes.run([Task(what, call, seconds)], 1)
+    if result.problem or isinstance(result.value, str):
+        raise RuntimeError(f"{what}: {result.problem or result.value}")
+    return result.value
+
+
+def _spoken(call: Any) -> Any:
+    """The value of a call, or its error in words, which can be sent between processes."""
+    try:
+        return call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _kept(root: Path, name: str, files: Iterable[Path], call: Any) -> Any:
+    """What a call returns, kept until one of the files changes."""
+    own = Path(judges.__file__)
+    path = root / "_build" / "mutation" / f"{name}-{_digest([*files, own])}.pickle"
+    if not path.exists():
+        value = _alone(partial(_spoken, call), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(value))
+    return pickle.loads(path.read_bytes())
+
+
+def unit_tests(root: Path) -> judges.TestMap:
+    """What the unit tests execute on the unchanged package."""
+    listen = partial(judges.listen_to_tests, root, test_files(root))
+    found: judges.TestMap = _kept(root, "tests", _paths(root), listen)
+    return found
+
+
+def _paths(root: Path) -> list[Path]:
+    """The files that decide what the unit tests do."""
+    tests = [root / name for name in (*test_files(root), "tests/conftest.py")]
+    return [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts] + tests
+
+
+def _sham(root: Path, heard: judges.TestMap) -> None:
+    """Refuse tests that fail, in the order of the judge, on a module that was not changed."""
+    module, text = next(iter(sources(root).items()))
+    tests = heard.tests(module, 0, 0, at_import=True)
+    rest = [name for name in heard.seconds if name not in tests]
+    call = partial(judges.by_tests, root, module, ast.parse(text), tests + rest)
+    failed = _kept(root, "sham", _paths(root), lambda: [call()])
+    if failed != [""]:
+        raise RuntimeError(f"fails though nothing is changed: {failed[0]}")
+
+
+def _judge_by_tests(root: Path, mutant: Mutant, source: str, tests: Sequence[str]) -> str:
+    return judges.by_tests(root, mutant.module, mutants.mutate(source, mutant.index), tests)
+
+
+def test_round(
+    root: Path, chosen: Sequence[Mutant], texts: Mapping[str, str], jobs: int
+) -> dict[Name, str]:
+    """Let the unit tests look at mutants.
+
+    Returns
+    -------
+    dict
+        By mutant: the test that failed, "timeout", or "" where all passed.
+    """
+    heard = unit_tests(root)
+    judges.preload(heard.imported)
+    _sham(root, heard)
+    tasks = []
+    verdicts: dict[Name, str] = {}
+    for mutant in chosen:
+        tests = heard.tests(mutant.module, *mutant.lines, mutant.at_import)
+        if not tests:
+            verdicts[mutant.name] = ""
+            continue
+        call = partial(_judge_by_tests, root, mutant, texts[mutant.module], tests)
+        seconds = START + TIMES * sum(heard.seconds.get(test, 0.0) for test in tests)
+        tasks.append(Task(mutant.name, call, seconds))
+    results = processes.run(tasks, jobs)
+    for result in tqdm(results, total=len(tasks), desc="unit tests", unit="mutant"):
+        verdicts[result.key] = result.problem or result.value
+    return verdicts
+
+
+test_round.__test__ = False  # type: ignore[attr-defined]
+
+
+# --- the chapters ---------------------------------------------------------------------------------
+
+
+def differs(before: Sequence[Any], after: Sequence[Any]) -> str:
+    """Say in what the output of a cell differs from that of the unchanged package.
+
+    Parameters
+    ----------
+    before, after
+        What the cell printed, what it showed, and the record of its claim, if it made one.
+    """
+    if before[0] != after[0] or before[1] != after[1]:
+        return "prints something else"
+    records = [before[2], after[2]]
+    if any(record is None for record in records):
+        return "" if records[0] is records[1] else "makes another claim"
+    moved = reference.differences(*(reference.extract({"claims": [r]}) for r in records))
+    return moved[0] if moved else ""
+
+
+def chapters(root: Path) -> list[judges.Chapter]:
+    """The chapters of the book, as cells of code."""
+    book = Book.at(root)
+    return [
+        judges.Chapter(
+            name, tuple(c.source for c in read_chapter(book, name).cells if c.cell_type == "code")
+        )
+        for name in book.chapters
+    ]
+
+
+def listen_to_chapters(root: Path, jobs: int) -> dict[str, judges.ChapterMap]:
+    """What the chapters execute and print on the unchanged package."""
+    files = [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts]
+    heard: dict[str, judges.ChapterMap] = {}
+    for chapter in tqdm(chapters(root), desc="chapters", unit="chapter"):
+        heard[chapter.name] = _kept(
+            root,
+            f"chapter-{chapter.name.rsplit('/', 1)[-1]}",
+            [*files, root / f"{chapter.name}.md"],
+            partial(judges.listen_to_chapter, root, chapter),
+        )
+    return heard
+
+
+def _judge_by_chapter(
+    root: Path, mutant: Mutant, source: str, chapter: judges.Chapter, outputs: list[list[Any]]
+) -> str:
+    tree = mutants.mutate(source, mutant.index)
+    return judges.by_chapter(root, mutant.module, tree, chapter, outputs, differs)
+
+
+def claim_round(
+    root: Path, chosen: Sequence[Mutant], texts: Mapping[str, str], jobs: int
+) -> dict[Name, str]:
+    """Let the chapters look at mutants, the quickest chapter first.
+
+    Returns
+    -------
+    dict
+        By mutant: the chapter and the cell, or "" where no chapter found it.
+    """
+    heard = listen_to_chapters(root, jobs)
+    order = sorted(chapters(root), key=lambda chapter: heard[chapter.name].seconds)
+    verdicts: dict[Name, str] = {mutant.name: "" for mutant in chosen}
+    for chapter in order:
+        known = heard[chapter.name]
+        tasks = []
+        for mutant in chosen:
+            executed = known.lines.get(mutant.module, set())
+            first, last = mutant.lines
+            if verdicts[mutant.name] or not executed & set(range(first, last + 1)):
+                continue
+            call = partial(
+                _judge_by_chapter, root, mutant, texts[mutant.module], chapter, known.outputs
+            )
+            tasks.append(Task(mutant.name, call, START + TIMES * known.seconds))
+        results = processes.run(tasks, jobs)
+        for result in tqdm(results, total=len(tasks), desc=chapter.name, unit="mutant"):
+            if found := result.problem or result.value:
+                verdicts[result.key] = f"{chapter.name}, {found}"
+    return verdicts
+
+
+# --- the count ------------------------------------------------------------------------------------
+
+
+def interval(share: float, n: float, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval for a share that was estimated from n draws.
+
+    Parameters
+    ----------
+    share
+        In [0, 1].
+    n
+        How many draws; that of equal ones where the draws have weights.
+    z
+        Quantile of the normal law; 1.96 for 95 %.
+    """
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def count(verdicts: Sequence[Verdict], totals: Mapping[str, int]) -> dict[str, Any]:
+    """Count what became of the mutants, by module and in all.
+
+    The rate is the share that was killed or explained. A module counts by how many mutants it has,
+    not by how many were drawn.
+
+    Parameters
+    ----------
+    verdicts
+        Of the sample.
+    totals
+        By module: how many mutants it has.
+    """
+    modules: dict[str, Any] = {}
+    for module, total in totals.items():
+        tally = Counter(v.status for v in verdicts if v.mutant.module == module)
+        drawn = sum(tally.values())
+        row = {"mutants": total, "sampled": drawn, **{s: tally[s] for s in STATUSES}}
+        row["rate"] = round(1 - tally["survived"] / drawn, 4) if drawn else None
+        modules[module] = row
+    seen = {name: row for name, row in modules.items() if row["sampled"]}
+    everything = sum(row["mutants"] for row in seen.values())
+    weights = {name: row["mutants"] / everything for name, row in seen.items()}
+
+    def share(*statuses: str) -> float:
+        return sum(
+            weights[name] * sum(row[s] for s in statuses) / row["sampled"]
+            for name, row in seen.items()
+        )
+
+    rate = 1 - share("survived")
+    equal = 1 / sum(weights[name] ** 2 / row["sampled"] for name, row in seen.items())
+    tally = Counter(v.status for v in verdicts)
+    return {
+        "all": {
+            "mutants": everything,
+            "sampled": len(verdicts),
+            **{s: tally[s] for s in STATUSES},
+            "rate": round(rate, 4),
+            "interval": [round(bound, 4) for bound in interval(rate, equal)],
+            "rate_without_explanations": round(share("killed by tests", "killed by claims"), 4),
+        },
+        "modules": modules,
+    }
+
+
+def as_entry(mutant: Mutant) -> dict[str, Any]:
+    """A mutant as the record and the explanations name it."""
+    kept = ("module", "function", "before", "after", "occurrence")
+    return {key: value for key, value in asdict(mutant).items() if key in kept}
+
+
+def versions() -> dict[str, str]:
+    """The versions that the judges ran with."""
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}}
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The record as text.
+
+    Parameters
+    ----------
+    record
+        As it is written.
+    """
+    heads = ("module", "mutants", "sampled", "tests", "claims", "explained", "survived", "rate")
+    lines = ["{:<13}{:>8}{:>9}{:>7}{:>8}{:>11}{:>10}{:>8}".format(*heads)]
+    for name, row in [*record["modules"].items(), ("all", record["all"])]:
+        if row["sampled"]:
+            counts = "{:>7}{:>8}{:>11}{:>10}".format(*(row[s] for s in STATUSES))
+            numbers = f"{row['mutants']:>8}{row['sampled']:>9}{counts}"
+            lines.append(f"{name:<13}{numbers}{100 * row['rate']:>7.1f}%")
+    low, high = record["all"]["interval"]
+    lines.append(f"95 % interval of the rate: {100 * low:.1f} % to {100 * high:.1f} %")
+    return "\n".join(lines)
+
+
+def judge(
+    root: Path,
+    chosen: Sequence[Mutant],
+    texts: Mapping[str, str],
+    explained: Mapping[Name, str],
+    *,
+    jobs: int,
+    claims: bool,
+) -> list[Verdict]:
+    """Let the judges look at mutants, the tests first.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    chosen
+        The mutants.
+    texts
+        The modules.
+    explained
+        Mutants that may survive.
+    jobs
+        How many workers at a time.
+    claims
+        Whether the chapters are heard too.
+
+    Raises
+    ------
+    ValueError
+        A mutant that is explained is killed: the explanation is wrong.
+    """
+    by_tests = test_round(root, chosen, texts, jobs)
+    wrong = [f"{name} by {by_tests[name]}" for name in explained if by_tests.get(name)]
+    if wrong:
+        raise ValueError(f"{EXPLAINED} explains what is killed: {'; '.join(wrong)}")
+    left = [m for m in chosen if not by_tests[m.name] and m.name not in explained]
+    by_claims = claim_round(root, left, texts, jobs) if claims and left else {}
+    verdicts = []
+    for mutant in chosen:
+        name = mutant.name
+        if by_tests[name]:
+            verdicts.append(Verdict(mutant, "killed by tests", by_tests[name]))
+        elif name in explained:
+            verdicts.append(Verdict(mutant, "explained", explained[name]))
+        elif by_claims.get(name):
+            verdicts.append(Verdict(mutant, "killed by claims", by_claims[name]))
+        else:
+            verdicts.append(Verdict(mutant, "survived", ""))
+    return verdicts
