@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--record", type=Path, default=RECORD, metavar="PATH",
-        help="the record: written after a whole run, read by --again (%(default)s)",
+        help="the record: written after a run (of all modules, if it is the committed one), read "
+        "by --again (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="print every verdict")
     return parser
@@ -80,12 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for verdict in verdicts:
         if options.verbose or verdict.status == "survived":
-            mutant = verdict.mutant
-            place = f"{mutant.module}.py:{mutant.lines[0]} {mutant.function}"
-            print(f"{verdict.status} {verdict.by}\n  {place}")
-            print(f"  - {mutant.before}\n  + {mutant.after}")
+            print(f"{verdict.status} {verdict.by}\n{run.as_text(verdict.mutant)}")
     print(run.table(result))
-    if not options.again:
+    whole = not options.modules and not options.again
+    if whole or (options.record != RECORD and not options.again):
         text = json.dumps(result, indent=1, ensure_ascii=False)
         options.record.write_text(text + "\n", encoding="utf-8")
     return 0

@@ -1,7 +1,8 @@
 """The mistakes: which places of a module can be changed, and into what.
 
 Never touched are docstrings, annotations and type aliases, imports, decorators, what stands in a
-`raise`, and the words of messages. A mutant is named by what can be read, the statement before and
+`raise`, and the words of messages; nor `strict=` of a zip, which is an assertion, and NumPy types,
+which NumPy would choose anyway. A mutant is named by what can be read, the statement before and
 after, and not by line numbers, so that an explanation outlives an edit elsewhere in the file.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -184,8 +185,7 @@ def _call(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     if _validates(node) and node.args:
         yield "validation", node.args[0]
     for position, keyword in enumerate(node.keywords):
-        # NumPy's own choice of a type is the same on the machines that run this.
-        if keyword.arg is None or ast.unparse(keyword).startswith("dtype=np."):
+        if keyword.arg in (None, "strict") or ast.unparse(keyword).startswith("dtype=np."):
             continue
         rest = node.keywords[:position] + node.keywords[position + 1 :]
         yield "keyword", ast.Call(node.func, node.args, rest)
@@ -294,10 +294,28 @@ def _children(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST
 _LEFT_ALONE = ("annotation", "returns", "decorator_list", "format_spec", "type_params", "ctx")
 
 
-def _walk(node: ast.AST, words: bool) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:
+#: What parameters are called that end up in messages.
+_WORDS = {"name", "what", "wrong", "allowed"}
+
+
+def _word_positions(tree: ast.Module) -> dict[str, set[int]]:
+    """By function of the module: the positions of the arguments that end up in messages."""
+    return {
+        node.name: {k for k, a in enumerate(node.args.args) if a.arg in _WORDS}
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_")
+    }
+
+
+def _walk(
+    node: ast.AST, words: bool, positions: Mapping[str, set[int]]
+) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:
     """Expressions below a node that may be mutated, parents first; statements are not entered."""
+    named = positions.get(_name(node), set()) if isinstance(node, ast.Call) else set()
     for parent, field, position, child in _children(node):
-        if field in _LEFT_ALONE or isinstance(child, ast.stmt):
+        if field in _LEFT_ALONE or isinstance(child, ast.stmt) or _is_strict(child):
+            continue
+        if field == "args" and position in named and _is_text(child):
             continue
         below = words
         if isinstance(child, ast.Call):
@@ -307,7 +325,11 @@ def _walk(node: ast.AST, words: bool) -> Iterator[tuple[ast.AST, str, int | None
             continue
         if isinstance(child, ast.expr):
             yield parent, field, position, child
-        yield from _walk(child, below)
+        yield from _walk(child, below, positions)
+
+
+def _is_strict(node: ast.AST) -> bool:
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _set(parent: ast.AST, field: str, position: int | None, value: ast.AST) -> None:
@@ -325,28 +347,30 @@ def _says_what_is_allowed(node: Statement) -> bool:
     )
 
 
-def _places(body: ast.AST, function: str, at_import: bool) -> Iterator[_Place]:
+def _places(
+    body: ast.AST, positions: Mapping[str, set[int]], function: str = "", at_import: bool = True
+) -> Iterator[_Place]:
     """All changes in the statements below a node."""
     for parent, field, position, child in _children(body):
         if not isinstance(child, ast.stmt):
             if isinstance(child, (ast.ExceptHandler, ast.match_case)):
-                yield from _places(child, function, at_import)
+                yield from _places(child, positions, function, at_import)
             continue
         if _is_left_alone(child, isinstance(body, ast.Module)):
             continue
         for operator, new in statements(child):
             put, undo = (partial(_set, parent, field, position, node) for node in (new, child))
             yield _Place(operator, child, new, function, at_import, put, undo)
-        for *where, old in _walk(child, not _says_what_is_allowed(child)):
+        for *where, old in _walk(child, not _says_what_is_allowed(child), positions):
             for operator, changed in expressions(old):
                 put, undo = (partial(_set, *where, node) for node in (changed, old))
                 yield _Place(operator, child, child, function, at_import, put, undo)
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             name = f"{function}.{child.name}" if function else child.name
             runs = at_import and isinstance(child, ast.ClassDef)
-            yield from _places(child, name, runs)
+            yield from _places(child, positions, name, runs)
         else:
-            yield from _places(child, function, at_import)
+            yield from _places(child, positions, function, at_import)
 
 
 def _header(node: Statement) -> str:
@@ -379,7 +403,7 @@ def find(module: str, source: str) -> list[Mutant]:
     tree = ast.parse(source)
     found: list[Mutant] = []
     seen: dict[tuple[str, str, str], int] = {}
-    for index, place in enumerate(_places(tree, "", True)):
+    for index, place in enumerate(_places(tree, _word_positions(tree))):
         before = _header(place.statement)
         place.put()
         after = _header(place.result)
@@ -420,7 +444,7 @@ def mutate(source: str, index: int) -> ast.Module:
         There is no such mutant.
     """
     tree = ast.parse(source)
-    for number, place in enumerate(_places(tree, "", True)):
+    for number, place in enumerate(_places(tree, _word_positions(tree))):
         if number == index:
             place.put()
             return ast.fix_missing_locations(tree)

@@ -31,7 +31,7 @@ PACKAGES = ("numpy", "scipy", "torch", "cvxpy", "hypothesis", "pytest")
 EXPLAINED = "tests/mutation/explained.toml"
 #: A judge is stopped after a start and some times of what it takes on the unchanged package.
 START, TIMES = 20.0, 5.0
-LEAST = 20  # mutants of each module in a sample, if it has so many
+LEAST = 12  # mutants of each module in a sample, if it has so many
 
 Name = tuple[str, str, str, str, int]
 
@@ -145,6 +145,7 @@ def sample(found: Mapping[str, Sequence[Mutant]], size: int, seed: int) -> list[
         share = round(size * len(ones) / total) if size else len(ones)
         count = min(len(ones), max(share, LEAST))
         drawn += random.Random(f"{seed} {module}").sample(list(ones), count)
+    random.Random(seed).shuffle(drawn)  # so that a run that is stopped has seen all modules
     return drawn
 
 
@@ -233,9 +234,12 @@ def test_round(
         call = partial(_judge_by_tests, root, mutant, texts[mutant.module], tests)
         seconds = START + TIMES * sum(heard.seconds.get(test, 0.0) for test in tests)
         tasks.append(Task(mutant.name, call, seconds))
+    named = {mutant.name: mutant for mutant in chosen}
     results = processes.run(tasks, jobs)
     for result in tqdm(results, total=len(tasks), desc="unit tests", unit="mutant"):
         verdicts[result.key] = result.problem or result.value
+        if not verdicts[result.key]:
+            tqdm.write(as_text(named[result.key]))
     return verdicts
 
 
@@ -396,6 +400,12 @@ def as_entry(mutant: Mutant) -> dict[str, Any]:
     """A mutant as the record and the explanations name it."""
     kept = ("module", "function", "before", "after", "occurrence")
     return {key: value for key, value in asdict(mutant).items() if key in kept}
+
+
+def as_text(mutant: Mutant) -> str:
+    """A mutant as a reader looks at it: its place, the line removed, the line added."""
+    place = f"ibcore/{mutant.module}.py:{mutant.lines[0]} {mutant.function}".rstrip()
+    return f"{place}\n  - {mutant.before}\n  + {mutant.after}"
 
 
 def versions() -> dict[str, str]:
