@@ -267,14 +267,22 @@ def test_a_failure_of_the_unchanged_package_is_no_kill(planted, tmp_path) -> Non
 
 def test_workers_that_hang_or_die_are_reported() -> None:
     tasks = [
-        processes.Task("hangs", partial(time.sleep, 60), 0.2),
+        processes.Task("waits", partial(time.sleep, 60), 0.05),
+        processes.Task("hangs", partial(exec, "while True: pass"), 0.5),
         processes.Task("dies", partial(exec, "import os; os._exit(3)"), 60.0),
         processes.Task("works", partial(max, 1, 2), 60.0),
     ]
     found = {result.key: result for result in processes.run(tasks, 2)}
-    assert found["hangs"].problem == "timeout"
+    assert found["waits"].problem == found["hangs"].problem == "timeout"
     assert found["dies"].problem == "crash"
     assert found["works"].value == 2
+
+
+def test_a_run_that_is_cut_off_counts_what_it_has_seen(planted) -> None:
+    everything = mutants.find("small", SMALL)
+    seen = run.round_of_tests(planted, everything, run.sources(planted), 1, minutes=0.005)
+    assert 0 < len(seen) < len(everything)
+    assert list(seen) == [m.name for m in everything][: len(seen)]
 
 
 # --- explanations ---------------------------------------------------------------------------------
@@ -307,6 +315,15 @@ def test_an_explanation_of_what_is_gone_is_refused(tmp_path) -> None:
         explain(tmp_path, "return top if x > other else x")
 
 
+def test_a_whole_statement_or_function_can_be_explained(tmp_path) -> None:
+    path = tmp_path / "explained.toml"
+    path.write_text('[[explained]]\nmodule = "small"\nfunction = "unseen"\nwhy = "x"\n', "utf-8")
+    found = mutants.find("small", SMALL)
+    explained = run.explanations(path, found)
+    assert set(explained) == {m.name for m in found if m.function == "unseen"}
+    assert not any(explanation.exact for explanation in explained.values())
+
+
 def test_an_explanation_without_words_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="does not say why"):
         explain(tmp_path, "return top if x >= top else x", why=" ")
@@ -334,7 +351,7 @@ def test_the_committed_explanations_fit_the_package() -> None:
 
 
 def test_a_sample_is_proportional_and_can_be_drawn_again() -> None:
-    found = {name: mutants.find(name, SMALL * n) for name, n in (("a", 10), ("b", 40))}
+    found = {name: mutants.find(name, SMALL * n) for name, n in (("a", 1), ("b", 40))}
     sizes = {name: len(ones) for name, ones in found.items()}
     drawn = run.sample(found, 100, seed=1)
     assert drawn == run.sample(found, 100, seed=1) != run.sample(found, 100, seed=2)

@@ -464,3 +464,10 @@ def test_scalar_networks_do_not_load_torch():
     code = "import sys, ibcore.solutions as s; s.scalar_step([1., 2.], 0.1)"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_one_orbit_that_leaves_is_enough():
+    w = [3.0, 0.2, 0.4]
+    assert (sol.frozen_orbit(w, 0.01, 0.1, 0, 50) > 0).all()
+    with pytest.raises(ValueError, match="leaves the positive products"):
+        sol.frozen_orbit(w, [0.01, 0.9], 0.1, 0, 50)

@@ -31,6 +31,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="workers at a time (%(default)s)"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), metavar="M",
+        help="begin no mutant after so many, of the tests and again of the chapters (no limit)",
+    )  # fmt: skip
     parser.add_argument("--no-claims", action="store_true", help="leave the chapters out")
     parser.add_argument(
         "--again", action="store_true", help="look only at what survived in the record"
@@ -63,7 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             names = {tuple(entry.values()) for entry in record["survivors"]}
             chosen = [m for ms in found.values() for m in ms if m.name in names]
         verdicts = run.judge(
-            ROOT, chosen, texts, explained, jobs=options.jobs, claims=not options.no_claims
+            ROOT,
+            chosen,
+            texts,
+            explained,
+            jobs=options.jobs,
+            claims=not options.no_claims,
+            minutes=options.minutes,
         )
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)

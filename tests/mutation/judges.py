@@ -123,7 +123,7 @@ class TestMap:
     Attributes
     ----------
     seconds
-        By test.
+        Of processor time, by test.
     lines
         By module and line: the tests.
     imported
@@ -229,9 +229,9 @@ class _Watch(_Quiet):
         for name in getattr(item, "fixturenames", ()):
             self.fixtures.setdefault(f"fixture {_file(item.nodeid)} {name}", set()).add(item.nodeid)
         self.cover.switch_context(item.nodeid)
-        start = time.perf_counter()
+        start = time.process_time()
         result = yield
-        self.seconds[item.nodeid] = time.perf_counter() - start
+        self.seconds[item.nodeid] = time.process_time() - start
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -383,13 +383,13 @@ def listen_to_chapter(root: Path, chapter: Chapter) -> ChapterMap:
     """
     _use(root)
     cover = _coverage(root)
-    start = time.perf_counter()
+    start = time.process_time()
     cover.start()
     outputs = list(_run_cells(chapter))
     cover.stop()
     data = cover.get_data()
     lines = {Path(path).stem: set(data.lines(path) or ()) for path in data.measured_files()}
-    return ChapterMap(time.perf_counter() - start, lines, outputs)
+    return ChapterMap(time.process_time() - start, lines, outputs)
 
 
 def by_chapter(

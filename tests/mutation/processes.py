@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +18,7 @@ from typing import Any
 
 _FORK = get_context("fork")
 _MEMORY = 8 * 2**30  # bytes; a mutant may ask for any amount
+PATIENCE = 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Task:
     call
         Takes nothing, returns what can be pickled.
     seconds
-        After these it is stopped.
+        Of processor time, after which it is stopped; of waiting it may take `PATIENCE` times as
+        many. So a busy machine does not decide.
     """
 
     key: Any
@@ -46,8 +50,10 @@ class Result:
     problem: str = ""
 
 
-def _work(call: Callable[[], Any], pipe: Connection) -> None:
+def _work(call: Callable[[], Any], seconds: float, pipe: Connection) -> None:
     os.setsid()  # so that what it starts ends with it
+    limit = math.ceil(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -60,10 +66,10 @@ def _work(call: Callable[[], Any], pipe: Connection) -> None:
 
 def _start(task: Task) -> tuple[BaseProcess, Connection, float]:
     receiver, sender = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_work, args=(task.call, sender))
+    process = _FORK.Process(target=_work, args=(task.call, task.seconds, sender))
     process.start()
     sender.close()
-    return process, receiver, time.monotonic() + task.seconds
+    return process, receiver, time.monotonic() + PATIENCE * task.seconds
 
 
 def _stop(process: BaseProcess) -> None:
@@ -99,7 +105,7 @@ def run(tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
             late = [r for r, (*_, deadline) in running.items() if time.monotonic() > deadline]
             for receiver in {*ready, *late}:
                 task, process, pipe, _ = running.pop(receiver)
-                yield _result(task, pipe, in_time=receiver in ready)
+                yield _result(task, process, pipe, in_time=receiver in ready)
                 _stop(process)
             fill()
     finally:
@@ -107,10 +113,12 @@ def run(tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
             _stop(process)
 
 
-def _result(task: Task, pipe: Connection, in_time: bool) -> Result:
+def _result(task: Task, process: BaseProcess, pipe: Connection, in_time: bool) -> Result:
     if not in_time:
         return Result(task.key, None, "timeout")
     try:
         return Result(task.key, pipe.recv())
     except EOFError:
-        return Result(task.key, None, "crash")
+        process.join()
+        stopped = process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
+        return Result(task.key, None, "timeout" if stopped else "crash")

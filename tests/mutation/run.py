@@ -8,12 +8,14 @@ import math
 import pickle
 import platform
 import random
+import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,49 +83,60 @@ def sources(root: Path, modules: Sequence[str] = ()) -> dict[str, str]:
     return {name: (folder / f"{name}.py").read_text("utf-8") for name in modules or known}
 
 
-def test_files(root: Path) -> list[str]:
+def files_of_tests(root: Path) -> list[str]:
     """The files of unit tests: those of a module, with or without its leading underscore."""
     names = {name.strip("_") for name in sources(root)}
     files = (root / "tests" / f"test_{name}.py" for name in sorted(names))
     return [path.relative_to(root).as_posix() for path in files if path.exists()]
 
 
-test_files.__test__ = False  # type: ignore[attr-defined]
+@dataclass(frozen=True)
+class Explanation:
+    """Why nothing needs to kill a mutant.
+
+    Attributes
+    ----------
+    why
+        In a sentence.
+    exact
+        Whether it names this one mutant; else it names a statement or a function, and holds for
+        those of its mutants that survive.
+    """
+
+    why: str
+    exact: bool
 
 
-def explanations(path: Path, all_mutants: Iterable[Mutant]) -> dict[Name, str]:
+def explanations(path: Path, all_mutants: Iterable[Mutant]) -> dict[Name, Explanation]:
     """Read the explanations of mutants that nothing needs to kill.
 
     Parameters
     ----------
     path
-        The file.
+        The file: a table `explained` of entries with a module, a function, and, where the reason
+        does not hold for the whole function, the statement before and after.
     all_mutants
         Every mutant there is of the modules that are looked at.
 
     Raises
     ------
     ValueError
-        An entry explains a mutant that does not exist (any more), or says nothing.
+        An entry explains mutants that do not exist (any more), or says nothing.
     """
-    entries = tomllib.loads(path.read_text("utf-8")).get("explained", [])
-    known = {mutant.name for mutant in all_mutants}
-    modules = {name[0] for name in known}
-    found: dict[Name, str] = {}
-    for entry in entries:
-        name = (
-            entry["module"],
-            entry.get("function", ""),
-            entry["before"],
-            entry["after"],
-            entry.get("occurrence", 1),
-        )
-        if not entry.get("why", "").strip():
-            raise ValueError(f"{path.name} does not say why nothing needs to kill {name}")
-        if name[0] in modules:
-            if name not in known:
-                raise ValueError(f"{path.name} explains a mutant that does not exist: {name}")
-            found[name] = entry["why"]
+    known = list(all_mutants)
+    modules = {mutant.module for mutant in known}
+    found: dict[Name, Explanation] = {}
+    for entry in tomllib.loads(path.read_text("utf-8")).get("explained", []):
+        what = {"function": "", **entry}
+        why = what.pop("why", "").strip()
+        if not why:
+            raise ValueError(f"{path.name} does not say why nothing needs to kill {what}")
+        if what["module"] not in modules:
+            continue
+        meant = [m for m in known if all(getattr(m, key) == what[key] for key in what)]
+        if not meant:
+            raise ValueError(f"{path.name} explains a mutant that does not exist: {what}")
+        found |= {m.name: Explanation(why, "after" in what) for m in meant}
     return found
 
 
@@ -185,14 +198,14 @@ def _kept(root: Path, name: str, files: Iterable[Path], call: Any) -> Any:
 
 def unit_tests(root: Path) -> judges.TestMap:
     """What the unit tests execute on the unchanged package."""
-    listen = partial(judges.listen_to_tests, root, test_files(root))
+    listen = partial(judges.listen_to_tests, root, files_of_tests(root))
     found: judges.TestMap = _kept(root, "tests", _paths(root), listen)
     return found
 
 
 def _paths(root: Path) -> list[Path]:
     """The files that decide what the unit tests do."""
-    tests = [root / name for name in (*test_files(root), "tests/conftest.py")]
+    tests = [root / name for name in (*files_of_tests(root), "tests/conftest.py")]
     return [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts] + tests
 
 
@@ -208,42 +221,47 @@ def _sham(root: Path, heard: judges.TestMap) -> None:
 
 
 def _judge_by_tests(root: Path, mutant: Mutant, source: str, tests: Sequence[str]) -> str:
+    if not tests:
+        return ""
     return judges.by_tests(root, mutant.module, mutants.mutate(source, mutant.index), tests)
 
 
-def test_round(
-    root: Path, chosen: Sequence[Mutant], texts: Mapping[str, str], jobs: int
+def round_of_tests(
+    root: Path,
+    chosen: Sequence[Mutant],
+    texts: Mapping[str, str],
+    jobs: int,
+    minutes: float = math.inf,
 ) -> dict[Name, str]:
-    """Let the unit tests look at mutants.
+    """Let the unit tests look at mutants, in the order given, and begin none after some minutes.
 
     Returns
     -------
     dict
-        By mutant: the test that failed, "timeout", or "" where all passed.
+        By mutant that was looked at: the test that failed, "timeout", or "" where all passed.
     """
     heard = unit_tests(root)
     judges.preload(heard.imported)
     _sham(root, heard)
-    tasks = []
-    verdicts: dict[Name, str] = {}
-    for mutant in chosen:
-        tests = heard.tests(mutant.module, *mutant.lines, mutant.at_import)
-        if not tests:
-            verdicts[mutant.name] = ""
-            continue
-        call = partial(_judge_by_tests, root, mutant, texts[mutant.module], tests)
-        seconds = START + TIMES * sum(heard.seconds.get(test, 0.0) for test in tests)
-        tasks.append(Task(mutant.name, call, seconds))
     named = {mutant.name: mutant for mutant in chosen}
-    results = processes.run(tasks, jobs)
-    for result in tqdm(results, total=len(tasks), desc="unit tests", unit="mutant"):
+    end = time.monotonic() + 60 * minutes
+
+    def tasks() -> Iterator[Task]:
+        for mutant in chosen:
+            if time.monotonic() > end:
+                return
+            tests = heard.tests(mutant.module, *mutant.lines, mutant.at_import)
+            call = partial(_judge_by_tests, root, mutant, texts[mutant.module], tests)
+            seconds = START + TIMES * sum(heard.seconds.get(test, 0.0) for test in tests)
+            yield Task(mutant.name, call, seconds)
+
+    verdicts: dict[Name, str] = {}
+    results = processes.run(tasks(), jobs)
+    for result in tqdm(results, total=len(chosen), desc="unit tests", unit="mutant"):
         verdicts[result.key] = result.problem or result.value
         if not verdicts[result.key]:
             tqdm.write(as_text(named[result.key]))
     return verdicts
-
-
-test_round.__test__ = False  # type: ignore[attr-defined]
 
 
 # --- the chapters ---------------------------------------------------------------------------------
@@ -298,10 +316,14 @@ def _judge_by_chapter(
     return judges.by_chapter(root, mutant.module, tree, chapter, outputs, differs)
 
 
-def claim_round(
-    root: Path, chosen: Sequence[Mutant], texts: Mapping[str, str], jobs: int
+def round_of_claims(
+    root: Path,
+    chosen: Sequence[Mutant],
+    texts: Mapping[str, str],
+    jobs: int,
+    minutes: float = math.inf,
 ) -> dict[Name, str]:
-    """Let the chapters look at mutants, the quickest chapter first.
+    """Let the chapters look at mutants, the quickest chapter first, and begin none after a while.
 
     Returns
     -------
@@ -311,6 +333,7 @@ def claim_round(
     heard = listen_to_chapters(root, jobs)
     order = sorted(chapters(root), key=lambda chapter: heard[chapter.name].seconds)
     verdicts: dict[Name, str] = {mutant.name: "" for mutant in chosen}
+    end = time.monotonic() + 60 * minutes
     for chapter in order:
         known = heard[chapter.name]
         tasks = []
@@ -323,7 +346,8 @@ def claim_round(
                 _judge_by_chapter, root, mutant, texts[mutant.module], chapter, known.outputs
             )
             tasks.append(Task(mutant.name, call, START + TIMES * known.seconds))
-        results = processes.run(tasks, jobs)
+        in_time = takewhile(lambda _: time.monotonic() < end, tasks)
+        results = processes.run(in_time, jobs)
         for result in tqdm(results, total=len(tasks), desc=chapter.name, unit="mutant"):
             if found := result.problem or result.value:
                 verdicts[result.key] = f"{chapter.name}, {found}"
@@ -437,10 +461,11 @@ def judge(
     root: Path,
     chosen: Sequence[Mutant],
     texts: Mapping[str, str],
-    explained: Mapping[Name, str],
+    explained: Mapping[Name, Explanation],
     *,
     jobs: int,
     claims: bool,
+    minutes: float = math.inf,
 ) -> list[Verdict]:
     """Let the judges look at mutants, the tests first.
 
@@ -458,25 +483,30 @@ def judge(
         How many workers at a time.
     claims
         Whether the chapters are heard too.
+    minutes
+        After these each of the two rounds begins no more. Mutants that the tests did not look at
+        are left out; those that no chapter looked at survive.
 
     Raises
     ------
     ValueError
         A mutant that is explained is killed: the explanation is wrong.
     """
-    by_tests = test_round(root, chosen, texts, jobs)
-    wrong = [f"{name} by {by_tests[name]}" for name in explained if by_tests.get(name)]
+    by_tests = round_of_tests(root, chosen, texts, jobs, minutes)
+    chosen = [mutant for mutant in chosen if mutant.name in by_tests]
+    exact = [name for name, explanation in explained.items() if explanation.exact]
+    wrong = [f"{name} by {by_tests[name]}" for name in exact if by_tests.get(name)]
     if wrong:
         raise ValueError(f"{EXPLAINED} explains what is killed: {'; '.join(wrong)}")
     left = [m for m in chosen if not by_tests[m.name] and m.name not in explained]
-    by_claims = claim_round(root, left, texts, jobs) if claims and left else {}
+    by_claims = round_of_claims(root, left, texts, jobs, minutes) if claims and left else {}
     verdicts = []
     for mutant in chosen:
         name = mutant.name
         if by_tests[name]:
             verdicts.append(Verdict(mutant, "killed by tests", by_tests[name]))
         elif name in explained:
-            verdicts.append(Verdict(mutant, "explained", explained[name]))
+            verdicts.append(Verdict(mutant, "explained", explained[name].why))
         elif by_claims.get(name):
             verdicts.append(Verdict(mutant, "killed by claims", by_claims[name]))
         else:
