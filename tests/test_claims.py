@@ -533,6 +533,13 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
     assert "\n".join(lines) == SHOWN
 
 
+def test_errors_far_below_a_tolerance_of_many_digits_are_rounded() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=1.0, predicted=1.0, atol=0.12345)
+    claim.control("moved", measured=2.0)
+    assert "error < 0.012, tolerance 0.123," in repr(claim.report())
+
+
 def test_a_contradicted_claim_and_one_that_is_not_checked_look_so() -> None:
     claim = Claim(ID, grade="exact instance", contradicted="off by 2")
     claim.equal("q", measured=2.0, predicted=1.0, atol=0.1)

@@ -409,6 +409,19 @@ def test_the_command_writes_a_record_and_names_the_survivors(planted, monkeypatc
     assert capsys.readouterr().out.count("survived") == survived + 1
 
 
+def test_a_survivor_can_be_explained_after_the_run(tmp_path) -> None:
+    chosen = [mutant("return top if x >= top else x"), mutant("LIMIT = 4"), mutant("n += 1")]
+    status = ("survived", "survived", "killed by tests")
+    verdicts = [run.Verdict(m, s, "") for m, s in zip(chosen, status, strict=True)]
+    record = run.count(verdicts, {"small": 30, "other": 7})
+    record["survivors"] = [run.as_entry(m) for m in chosen[:2]]
+    after = run.explained_since(record, explain(tmp_path, chosen[0].after))
+    assert after["survivors"] == [run.as_entry(chosen[1])]
+    assert (after["all"]["explained"], after["all"]["survived"]) == (1, 1)
+    assert after["all"]["rate"] == pytest.approx(2 / 3, abs=1e-4)
+    assert after["modules"]["other"] == record["modules"]["other"]
+
+
 def test_an_unknown_module_is_refused(capsys) -> None:
     assert command.main(["nothing"]) == 1
     assert "modules has 'nothing'; allowed: _validate, claims" in capsys.readouterr().err

@@ -288,3 +288,11 @@ def test_the_allowed_numbers_are_said(arguments, allowed):
     with pytest.raises(ValueError, match=allowed):
         guess_and_check_samples(*arguments)
     assert guess_and_check_samples(0, 0.5, 0.5) == math.ceil(3 * math.log(4) / 0.5)
+
+
+def test_a_teacher_wider_in_one_layer_is_refused():
+    assert pinned_parameters(2, (1, 3), (2, 3)) > 0
+    with pytest.raises(ValueError, match="the teacher's no larger"):
+        pinned_parameters(2, (1, 4), (2, 3))
+    with pytest.raises(ValueError, match=r"^teacher"):
+        pinned_parameters(2, (-1,), (2,))

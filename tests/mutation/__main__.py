@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mutation import mutants, run
 
@@ -40,12 +41,21 @@ def _parser() -> argparse.ArgumentParser:
         "--again", action="store_true", help="look only at what survived in the record"
     )
     parser.add_argument(
+        "--recount", action="store_true",
+        help="run nothing; count what has been explained since the record was written",
+    )  # fmt: skip
+    parser.add_argument(
         "--record", type=Path, default=RECORD, metavar="PATH",
         help="the record: written after a run (of all modules, if it is the committed one), read "
         "by --again (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="print every verdict")
     return parser
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(run.table(record))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         texts = run.sources(ROOT, options.modules)
         found = {name: mutants.find(name, text) for name, text in texts.items()}
         explained = run.explanations(ROOT / run.EXPLAINED, [m for ms in found.values() for m in ms])
+        if options.recount:
+            record = run.explained_since(json.loads(options.record.read_text("utf-8")), explained)
+            _write(options.record, record)
+            return 0
         chosen = run.sample(found, options.sample, options.seed)
         if options.again:
             record = json.loads(options.record.read_text("utf-8"))
@@ -92,11 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verdict in verdicts:
         if options.verbose or verdict.status == "survived":
             print(f"{verdict.status} {verdict.by}\n{run.as_text(verdict.mutant)}")
-    print(run.table(result))
     whole = not options.modules and not options.again
     if whole or (options.record != RECORD and not options.again):
-        text = json.dumps(result, indent=1, ensure_ascii=False)
-        options.record.write_text(text + "\n", encoding="utf-8")
+        _write(options.record, result)
+    else:
+        print(run.table(result))
     return 0
 
 

@@ -377,9 +377,6 @@ def interval(share: float, n: float, z: float = 1.96) -> tuple[float, float]:
 def count(verdicts: Sequence[Verdict], totals: Mapping[str, int]) -> dict[str, Any]:
     """Count what became of the mutants, by module and in all.
 
-    The rate is the share that was killed or explained. A module counts by how many mutants it has,
-    not by how many were drawn.
-
     Parameters
     ----------
     verdicts
@@ -390,11 +387,33 @@ def count(verdicts: Sequence[Verdict], totals: Mapping[str, int]) -> dict[str, A
     modules: dict[str, Any] = {}
     for module, total in totals.items():
         tally = Counter(v.status for v in verdicts if v.mutant.module == module)
-        drawn = sum(tally.values())
-        row = {"mutants": total, "sampled": drawn, **{s: tally[s] for s in STATUSES}}
-        row["rate"] = round(1 - tally["survived"] / drawn, 4) if drawn else None
-        modules[module] = row
-    seen = {name: row for name, row in modules.items() if row["sampled"]}
+        modules[module] = {
+            "mutants": total,
+            "sampled": sum(tally.values()),
+            **{status: tally[status] for status in STATUSES},
+        }
+    return summed(modules)
+
+
+def summed(modules: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The counts of the modules with their rates, and what follows for the whole package.
+
+    The rate is the share that was killed or explained. A module counts by how many mutants it has,
+    not by how many were drawn.
+
+    Parameters
+    ----------
+    modules
+        By module: its counts.
+    """
+    rows = {
+        name: {
+            **row,
+            "rate": round(1 - row["survived"] / row["sampled"], 4) if row["sampled"] else None,
+        }
+        for name, row in modules.items()
+    }
+    seen = {name: row for name, row in rows.items() if row["sampled"]}
     everything = sum(row["mutants"] for row in seen.values())
     weights = {name: row["mutants"] / everything for name, row in seen.items()}
 
@@ -406,18 +425,39 @@ def count(verdicts: Sequence[Verdict], totals: Mapping[str, int]) -> dict[str, A
 
     rate = 1 - share("survived")
     equal = 1 / sum(weights[name] ** 2 / row["sampled"] for name, row in seen.items())
-    tally = Counter(v.status for v in verdicts)
     return {
         "all": {
             "mutants": everything,
-            "sampled": len(verdicts),
-            **{s: tally[s] for s in STATUSES},
+            **{s: sum(row[s] for row in seen.values()) for s in ("sampled", *STATUSES)},
             "rate": round(rate, 4),
             "interval": [round(bound, 4) for bound in interval(rate, equal)],
             "rate_without_explanations": round(share("killed by tests", "killed by claims"), 4),
         },
-        "modules": modules,
+        "modules": rows,
     }
+
+
+def explained_since(
+    record: Mapping[str, Any], explained: Mapping[Name, Explanation]
+) -> dict[str, Any]:
+    """A record in which survivors that have been explained since the run are counted so.
+
+    Parameters
+    ----------
+    record
+        As the run wrote it.
+    explained
+        The explanations.
+    """
+    modules = {name: dict(row) for name, row in record["modules"].items()}
+    left = []
+    for entry in record["survivors"]:
+        if tuple(entry.values()) in explained:
+            modules[entry["module"]]["survived"] -= 1
+            modules[entry["module"]]["explained"] += 1
+        else:
+            left.append(entry)
+    return {**record, **summed(modules), "survivors": left}
 
 
 def as_entry(mutant: Mutant) -> dict[str, Any]:
