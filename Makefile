@@ -22,6 +22,7 @@ SETTINGS := $(VENV)/.settings
 MADE := $(VENV)/.made
 BOOK := $(VENV)/.installed-book
 TEST := $(VENV)/.installed-test
+BROWSER := $(VENV)/.browser
 IBBOOK = PYTHONPATH="$$PWD/book/_ext" $(PY) -m ibbook
 
 # A comma that is part of an argument of `call`.
@@ -65,10 +66,17 @@ NBVAL = $(PY) -m pytest --nbval --nbval-current-env -p no:cacheprovider \
 	-o addopts= -o filterwarnings= -o pythonpath= _build/executed
 
 .PHONY: check
-check: $(TEST) ## the part of `test` that runs the code: book, pytest with coverage, nbval
+check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest with coverage, nbval
 	$(call step,book,$(IBBOOK) build)
 	$(call step,pytest,$(PY) -m pytest --cov)
 	$(call step,nbval,$(NBVAL))
+
+.PHONY: browser
+browser: $(BROWSER) ## find a browser for the tests of the site, or install one
+
+.PHONY: pdf
+pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+	@$(IBBOOK) pdf
 
 .PHONY: preview
 preview: $(BOOK) ## rebuild only what changed
@@ -113,6 +121,13 @@ constraints: $(TEST) ## bring constraints.txt in line with pyproject.toml
 	@{ grep '^#' constraints.txt; sed 's/ ;.*//' _build/constraints.txt; } > _build/constraints.new
 	@mv _build/constraints.new constraints.txt
 
+# In an environment of its own: what is installed beside the book would change what it was run with.
+.PHONY: audit
+audit: ## look the pinned versions up among the known vulnerabilities (needs the network)
+	@$(PYTHON) -m venv _build/.audit
+	@_build/.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@_build/.audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 .PHONY: clean
 clean: ## remove what the other targets made, but for the virtual environment
 	rm -rf _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -148,3 +163,8 @@ $(BOOK): $(MADE) pyproject.toml $(CONSTRAINTS)
 $(TEST): $(MADE) pyproject.toml $(CONSTRAINTS)
 	$(call install,book$(,)test)
 	@touch "$@" $(BOOK)
+
+# The tests read the finished site in a Chromium or Chrome: one that is there, or else one that is installed.
+$(BROWSER): $(TEST)
+	$(call step,browser,$(IBBOOK) browser)
+	@touch "$@"
