@@ -205,7 +205,7 @@ def test_planted_survivors_are_found(verdicts, function: str, after: str) -> Non
 
 
 def test_only_tests_of_the_mutated_lines_are_run(planted) -> None:
-    heard = run.unit_tests(planted)
+    heard = run.unit_tests(planted, 1)
     (first, last) = mutant("n += 1").lines
     assert heard.tests("small", first, last, False) == ["tests/test_small.py::test_slept"]
     assert len(heard.tests("small", *mutant("LIMIT = 4").lines, True)) == 3

@@ -310,6 +310,25 @@ def listen_to_tests(root: Path, files: Sequence[str]) -> TestMap:
     return found
 
 
+def merged(maps: Iterable[TestMap]) -> TestMap:
+    """Return the map of several files of tests together.
+
+    Parameters
+    ----------
+    maps
+        One a file.
+    """
+    together = TestMap()
+    for one in maps:
+        together.seconds |= one.seconds
+        together.imported = sorted({*together.imported, *one.imported})
+        for module, lines in one.lines.items():
+            known = together.lines.setdefault(module, {})
+            for line, names in lines.items():
+                known[line] = known.get(line, set()) | names
+    return together
+
+
 def by_tests(root: Path, module: str, tree: ast.Module, tests: Sequence[str]) -> str:
     """Return the first test that fails on a mutant, "" where all pass.
 

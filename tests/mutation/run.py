@@ -11,7 +11,7 @@ import random
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
@@ -84,8 +84,8 @@ def sources(root: Path, modules: Sequence[str] = ()) -> dict[str, str]:
 
 
 def files_of_tests(root: Path) -> list[str]:
-    """The files of unit tests: those of a module, with or without its leading underscore."""
-    names = {name.strip("_") for name in sources(root)}
+    """The files of unit tests: one a module, without its leading underscore, and a common one."""
+    names = {name.strip("_") for name in sources(root)} | {"bad_input"}
     files = (root / "tests" / f"test_{name}.py" for name in sorted(names))
     return [path.relative_to(root).as_posix() for path in files if path.exists()]
 
@@ -164,7 +164,7 @@ def sample(found: Mapping[str, Sequence[Mutant]], size: int, seed: int) -> list[
 
 def _alone(call: Any, what: str, seconds: float = 3600.0) -> Any:
     """What a call returns in a worker of its own: it leaves nothing imported here."""
-    (result,) = processes.run([Task(what, call, seconds)], 1)
+    (result,) = processes.run([Task(what, partial(_spoken, call), seconds)], 1)
     if result.problem or isinstance(result.value, str):
         raise RuntimeError(f"{what}: {result.problem or result.value}")
     return result.value
@@ -185,39 +185,50 @@ def _digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _kept(root: Path, name: str, files: Iterable[Path], call: Any) -> Any:
-    """What a call returns, kept until one of the files changes."""
+def _store(root: Path, name: str, files: Iterable[Path]) -> Path:
+    """Where a result is kept until one of the files changes."""
     own = Path(judges.__file__)
-    path = root / "_build" / "mutation" / f"{name}-{_digest([*files, own])}.pickle"
-    if not path.exists():
-        value = _alone(partial(_spoken, call), name)
+    return root / "_build" / "mutation" / f"{name}-{_digest([*files, own])}.pickle"
+
+
+def _heard(
+    calls: Mapping[str, tuple[Path, Callable[[], Any]]], jobs: int, what: str
+) -> dict[str, Any]:
+    """What calls return, each in a worker of its own and from where it is kept, if it is."""
+    missing = [name for name, (path, _) in calls.items() if not path.exists()]
+    tasks = [Task(name, partial(_spoken, calls[name][1]), 3600.0) for name in missing]
+    for result in tqdm(processes.run(tasks, jobs), total=len(tasks), desc=what):
+        if result.problem or isinstance(result.value, str):
+            raise RuntimeError(f"{result.key}: {result.problem or result.value}")
+        path = calls[result.key][0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(value))
-    return pickle.loads(path.read_bytes())
+        path.write_bytes(pickle.dumps(result.value))
+    return {name: pickle.loads(path.read_bytes()) for name, (path, _) in calls.items()}
 
 
-def unit_tests(root: Path) -> judges.TestMap:
-    """What the unit tests execute on the unchanged package."""
-    listen = partial(judges.listen_to_tests, root, files_of_tests(root))
-    found: judges.TestMap = _kept(root, "tests", _paths(root), listen)
-    return found
+def _package(root: Path) -> list[Path]:
+    """The files of the package."""
+    return [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts]
 
 
-def _paths(root: Path) -> list[Path]:
-    """The files that decide what the unit tests do."""
-    tests = [root / name for name in (*files_of_tests(root), "tests/conftest.py")]
-    return [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts] + tests
-
-
-def _sham(root: Path, heard: judges.TestMap) -> None:
-    """Refuse tests that fail, in the order of the judge, on a module that was not changed."""
+def _unchanged(root: Path, test_file: str) -> judges.TestMap:
+    """What a file of tests executes, once its tests pass in the order of the judge too."""
+    heard: judges.TestMap = _alone(partial(judges.listen_to_tests, root, [test_file]), test_file)
     module, text = next(iter(sources(root).items()))
-    tests = heard.tests(module, 0, 0, at_import=True)
-    rest = [name for name in heard.seconds if name not in tests]
-    call = partial(judges.by_tests, root, module, ast.parse(text), tests + rest)
-    failed = _kept(root, "sham", _paths(root), lambda: [call()])
-    if failed != [""]:
-        raise RuntimeError(f"fails though nothing is changed: {failed[0]}")
+    order = sorted(heard.seconds, key=lambda test: heard.seconds[test])
+    call = partial(judges.by_tests, root, module, ast.parse(text), order)
+    if failed := _alone(lambda: [call()], test_file)[0]:
+        raise RuntimeError(f"fails though nothing is changed: {failed}")
+    return heard
+
+
+def unit_tests(root: Path, jobs: int) -> judges.TestMap:
+    """What the unit tests execute on the unchanged package."""
+    calls = {}
+    for name in files_of_tests(root):
+        files = [*_package(root), root / "tests" / "conftest.py", root / name]
+        calls[name] = (_store(root, Path(name).stem, files), partial(_unchanged, root, name))
+    return judges.merged(_heard(calls, jobs, "unchanged").values())
 
 
 def _judge_by_tests(root: Path, mutant: Mutant, source: str, tests: Sequence[str]) -> str:
@@ -240,9 +251,8 @@ def round_of_tests(
     dict
         By mutant that was looked at: the test that failed, "timeout", or "" where all passed.
     """
-    heard = unit_tests(root)
+    heard = unit_tests(root, jobs)
     judges.preload(heard.imported)
-    _sham(root, heard)
     named = {mutant.name: mutant for mutant in chosen}
     end = time.monotonic() + 60 * minutes
 
@@ -297,16 +307,12 @@ def chapters(root: Path) -> list[judges.Chapter]:
 
 def listen_to_chapters(root: Path, jobs: int) -> dict[str, judges.ChapterMap]:
     """What the chapters execute and print on the unchanged package."""
-    files = [p for p in (root / "ibcore").rglob("*.*") if "__pycache__" not in p.parts]
-    heard: dict[str, judges.ChapterMap] = {}
-    for chapter in tqdm(chapters(root), desc="chapters", unit="chapter"):
-        heard[chapter.name] = _kept(
-            root,
-            f"chapter-{chapter.name.rsplit('/', 1)[-1]}",
-            [*files, root / f"{chapter.name}.md"],
-            partial(judges.listen_to_chapter, root, chapter),
-        )
-    return heard
+    calls = {}
+    for chapter in chapters(root):
+        files = [*_package(root), root / f"{chapter.name}.md"]
+        path = _store(root, chapter.name.replace("/", "-"), files)
+        calls[chapter.name] = (path, partial(judges.listen_to_chapter, root, chapter))
+    return _heard(calls, jobs, "chapters")
 
 
 def _judge_by_chapter(
