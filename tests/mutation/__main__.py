@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=int, default=os.cpu_count() or 1, help="workers at a time (%(default)s)"
     )
     parser.add_argument(
-        "--minutes", type=float, default=float("inf"), metavar="M",
+        "--minutes", type=float, default=math.inf, metavar="M",
         help="begin no mutant after so many, of the tests and again of the chapters (no limit)",
     )  # fmt: skip
     parser.add_argument("--no-claims", action="store_true", help="leave the chapters out")
@@ -99,13 +100,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "versions": run.versions(),
         "sample": options.sample,
         "seed": options.seed,
-        "claims": not options.no_claims,
+        "minutes": options.minutes if math.isfinite(options.minutes) else None,
+        "claims_heard": not options.no_claims,
         **run.count(verdicts, {name: len(ms) for name, ms in found.items()}),
         "survivors": survivors,
     }
     for verdict in verdicts:
         if options.verbose or verdict.status == "survived":
-            print(f"{verdict.status} {verdict.by}\n{run.as_text(verdict.mutant)}")
+            killed = "killed by " * (verdict.status in ("tests", "claims"))
+            print(f"{killed}{verdict.status}: {verdict.by}\n{run.as_text(verdict.mutant)}")
     whole = not options.modules and not options.again
     if whole or (options.record != RECORD and not options.again):
         _write(options.record, result)

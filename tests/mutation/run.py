@@ -47,7 +47,7 @@ class Verdict:
     mutant
         The mutant.
     status
-        "killed by tests", "killed by claims", "explained" or "survived".
+        "tests" or "claims", which killed it, "explained" or "survived".
     by
         The test, or the chapter with its cell, or the explanation.
     """
@@ -57,7 +57,7 @@ class Verdict:
     by: str
 
 
-STATUSES = ("killed by tests", "killed by claims", "explained", "survived")
+STATUSES = ("tests", "claims", "explained", "survived")
 
 
 def sources(root: Path, modules: Sequence[str] = ()) -> dict[str, str]:
@@ -437,7 +437,7 @@ def summed(modules: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             **{s: sum(row[s] for row in seen.values()) for s in ("sampled", *STATUSES)},
             "rate": round(rate, 4),
             "interval": [round(bound, 4) for bound in interval(rate, equal)],
-            "rate_without_explanations": round(share("killed by tests", "killed by claims"), 4),
+            "rate_without_explanations": round(share("tests", "claims"), 4),
         },
         "modules": rows,
     }
@@ -550,11 +550,11 @@ def judge(
     for mutant in chosen:
         name = mutant.name
         if by_tests[name]:
-            verdicts.append(Verdict(mutant, "killed by tests", by_tests[name]))
+            verdicts.append(Verdict(mutant, "tests", by_tests[name]))
         elif name in explained:
             verdicts.append(Verdict(mutant, "explained", explained[name].why))
         elif by_claims.get(name):
-            verdicts.append(Verdict(mutant, "killed by claims", by_claims[name]))
+            verdicts.append(Verdict(mutant, "claims", by_claims[name]))
         else:
             verdicts.append(Verdict(mutant, "survived", ""))
     return verdicts
