@@ -14,6 +14,8 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 # The port of `make serve`.
 PORT ?= 8000
+# Options of `make mutants`; `MUTANTS=--help` lists them.
+MUTANTS ?=
 
 PY := $(VENV)/bin/python
 SETTINGS := $(VENV)/.settings
@@ -42,7 +44,7 @@ endef
 
 .PHONY: help
 help: ## print this list
-	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000]"
+	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000] [MUTANTS=]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: book
@@ -87,6 +89,11 @@ serve: $(BOOK) ## open the built book on localhost
 .PHONY: bench
 bench: $(TEST) ## measure what the methods cost, side by side
 	@$(PY) benchmarks/run.py
+
+.PHONY: mutants
+mutants: $(TEST) ## make small mistakes in ibcore, and count those that nothing notices (an hour)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH="$$PWD/tests:$$PWD/book/_ext" \
+	  $(PY) -m mutation $(MUTANTS)
 
 .PHONY: train
 train: $(BOOK) ## train again what the chapter on DocVLM has stored (some 20 minutes)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -344,3 +345,239 @@ def test_a_contradicted_claim_has_no_resolution() -> None:
     claim.equal("one", measured=[2.0], predicted=1, rtol=0.01)
     claim.control("mended", measured=[1.0])
     assert claim.report().record["comparisons"][0]["resolution"] is None
+
+
+def test_a_failure_says_where_by_how_much_and_what_was_allowed() -> None:
+    with pytest.raises(ClaimError) as failure:
+        exact_instance().equal("q", measured=[1.0, 1.5], predicted=[1.0, 1.2], rtol=0.1)
+    assert str(failure.value) == (
+        f"{ID}: 'q' does not hold. Instance 2 of 2: measured 1.5, predicted 1.2, relative error "
+        "0.25, tolerance 0.1"
+    )
+    with pytest.raises(ClaimError, match=r", half-width of the interval \d"):
+        exact_instance().rate(
+            "q", log_x=np.arange(8.0), log_y=np.arange(8.0) ** 2, predicted=7.0, atol=0.1
+        )
+
+
+@pytest.mark.parametrize("relation", ["equal", "limit", "rate"])
+def test_relative_tolerances_are_relative(relation: str) -> None:
+    """Off by one in a thousand: within 1 %, whatever the unit of the quantity."""
+    steps = np.arange(8.0)
+    for unit in (1e-6, 1.0, 1e6):
+        slope = {"log_x": steps, "log_y": 1.001 * unit * steps}
+        path = {"measured": np.array([3.0, 2.0, 1.001]) * unit}
+        given = {"equal": {"measured": 1.001 * unit}, "limit": path, "rate": slope}[relation]
+        claim = exact_instance()
+        getattr(claim, relation)("q", **given, predicted=unit, rtol=0.01)
+        assert claim.comparisons[0].outcome.error == pytest.approx(0.001)
+        with pytest.raises(ClaimError):
+            getattr(claim, relation)("q", **given, predicted=unit, rtol=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("relation", "status"),
+    [
+        ("at_most", "bound respected"),
+        ("at_least", "bound respected"),
+        ("rate", "rate fitted"),
+        ("equal", "corroborated"),
+        ("limit", "corroborated"),
+        ("exact", "corroborated"),
+        ("qualitative", "corroborated"),
+    ],
+)
+def test_the_status_is_that_of_the_relation(relation: str, status: str) -> None:
+    right, wrong = next((r, w) for name, r, w in RIGHT_AND_WRONG if name == relation)
+    claim = exact_instance()
+    getattr(claim, relation)("q", **right)
+    claim.control("broken", **wrong)
+    assert claim.report().record["status"] == status
+
+
+def test_numbers_may_drift_by_a_tenth_of_the_tolerance_or_by_rounding() -> None:
+    claim = exact_instance()
+    claim.equal("relative", measured=[100.0, -400.0], predicted=[100.0, -400.0], rtol=0.01)
+    claim.equal("absolute", measured=1.0, predicted=1.0, atol=0.01)
+    claim.at_most("no tolerance", measured=-50.0, predicted=2.0)
+    claim.equal("given", measured=1.0, predicted=1.0, atol=0.01, drift=0.5)
+    assert [c.drift for c in claim.comparisons] == pytest.approx([0.4, 1e-3, 5e-5, 0.5])
+
+
+def test_unknown_arguments_of_a_control_are_listed_in_order() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=1.0, predicted=1.0, atol=0.1)
+    unknown = dict.fromkeys("fedcba", 1.0)
+    with pytest.raises(ValueError, match=r"got \['a', 'b', 'c', 'd', 'e', 'f'\]"):
+        claim.control("broken", **unknown)
+
+
+def test_words_of_a_qualitative_comparison_and_its_errors() -> None:
+    plain = comparisons.evaluate("qualitative", holds=[True, False])
+    assert (plain.predicted, plain.measured) == (("yes", "yes"), ("yes", "no"))
+    assert plain.errors == (0.0, 1.0)
+    worded = comparisons.evaluate("qualitative", holds=True, measured="red", predicted="warm")
+    assert (worded.predicted, worded.measured) == (("warm",), ("red",))
+    exact = comparisons.evaluate("exact", measured=[3, 4], predicted=[3, 5])
+    assert (exact.errors, exact.holds, exact.tolerance) == ((0.0, 1.0), (True, False), 0.0)
+
+
+@pytest.mark.parametrize("name", ["measured", "predicted"])
+def test_an_exact_comparison_of_floats_names_them(name: str) -> None:
+    given = {"measured": 1, "predicted": 1} | {name: 1.5}
+    with pytest.raises(ValueError, match=f"{name}: an exact comparison takes .* float64"):
+        comparisons.evaluate("exact", **given)
+
+
+def test_one_nonzero_prediction_can_be_scaled() -> None:
+    """Zeros among the predictions stay zero when all are multiplied; the others move."""
+    found = resolution("equal", measured=[0.0, 1.0], predicted=[0.0, 1.0], atol=0.01)
+    assert found == pytest.approx(0.01, rel=1e-3)
+
+
+def test_each_path_starts_from_its_own_first_horizon() -> None:
+    paths = [[2.0, 3.0, 1.1], [1.0, 0.0, 1.1]]  # the second ends further away than it began
+    outcome = comparisons.evaluate("limit", measured=paths, predicted=1.0, atol=0.2)
+    assert outcome.holds == (True, False)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_bend_either_way_widens_the_interval(sign: int) -> None:
+    x = np.arange(8.0)
+    bent = np.concatenate([x[:4], x[3] + 2 * (x[4:] - 3)])
+    _, width = comparisons.fit_rate(x, sign * bent)
+    assert width >= 0.5  # half the difference between the slopes 1 and 2
+    _, straight = comparisons.fit_rate(x, sign * x)
+    assert straight < 1e-12
+
+
+def a_claim_of_everything() -> Claim:
+    """One comparison of each relation, and of each way to show it."""
+    c = Claim(ID, grade="analogue", scope="d < 5")
+    c.equal(
+        "an equality",
+        measured=[1.00004, 2.0, 3.0, 4.0001],
+        predicted=[1.0, 2.0, 3.0, 4.0],
+        rtol=1e-3,
+    )
+    c.control("another constant", predicted=[1.1, 2.2, 3.3, 4.4])
+    c.equal("zero", measured=2e-12, predicted=0.0, atol=1e-9)
+    c.control("moved", measured=1e-3)
+    c.at_most("an upper bound", measured=[0.25, 1.5e-7], predicted=1.0)
+    c.control("a tenth", predicted=1e-8)
+    c.at_least("a lower bound", measured=3.0, predicted=2.0, atol=0.5)
+    c.control("less", measured=1.25)
+    x = np.arange(9.0)
+    c.rate("a rate", log_x=x, log_y=-0.5 * x + 1e-3 * x * (x - 8), predicted=-0.5, atol=0.02)
+    c.control("a square", predicted=-2)
+    c.limit("a limit", measured=[2.0, 1.5, 1.001], predicted=1.0, rtol=0.01)
+    c.control("elsewhere", predicted=1.5)
+    c.exact("a count", measured=[3, 12345678], predicted=[3, 12345678])
+    c.control("one more", measured=[4, 12345679])
+    c.qualitative("a word", holds=True, measured="rich", predicted="rich")
+    c.control("lazy", holds=False, measured="lazy")
+    return c
+
+
+SHOWN = f"""\
+{ID}: corroborated on 13 instances
+  an equality: measured 1.0000 … 4.0001 = predicted 1 … 4; error < 0.0001, tolerance 0.001 rel., n = 4
+    control, another constant: 1 … 4 against 1.1 … 4.4, fails as it must
+  zero: measured < 1e-10 = predicted 0; error < 1e-10, tolerance 1e-9, n = 1
+    control, moved: 0.001, fails as it must
+  an upper bound: measured 0.25, 1.5e-7 ≤ predicted 1; error slack 0.75, tolerance 0, n = 2
+    control, a tenth: 0.25, 1.5e-7 against 1e-8, fails as it must
+  a lower bound: measured 3.00 ≥ predicted 2; error slack 1, tolerance 0.5, n = 1
+    control, less: 1.25, fails as it must
+  a rate: measured -0.500 ± 0.005 ≈ predicted -0.500; error < 0.002, tolerance 0.02, n = 1
+    control, a square: -0.5 against -2, fails as it must
+  a limit: measured 1.001 → predicted 1; error < 0.001, tolerance 0.01 rel., n = 1
+    control, elsewhere: 1 against 1.5, fails as it must
+  a count: measured 3, 12345678 ≡ predicted 3, 12345678; error none, tolerance 0, n = 2
+    control, one more: 4, 12345679, fails as it must
+  a word: measured rich  predicted rich; error none, tolerance 0, n = 1
+    control, lazy: lazy, fails as it must
+  grade: analogue; not covered: d < 5"""  # noqa: E501
+
+
+def test_what_a_reader_sees_of_every_relation() -> None:
+    assert repr(a_claim_of_everything().report()) == SHOWN
+
+
+def test_the_page_shows_what_the_terminal_shows() -> None:
+    data = a_claim_of_everything().report()._repr_mimebundle_()[0]
+    page = BeautifulSoup(data["text/html"], "html.parser")
+    assert page.div["class"] == ["ib-claim", "ib-corroborated"]
+    assert page.div["id"] == f"claim-{ID}"
+    assert page.find(class_="ib-claim-title").a["href"] == f"#{ID}"
+    assert page.find(class_="ib-claim-title").text == f"{ID} corroborated on 13 instances"
+    assert page.find(class_="ib-scope").text == "Grade: analogue. Not covered: d < 5."
+    assert [th.text for th in page.table.thead("th")] == [
+        "quantity", "measured", "", "predicted", "error", "tolerance", "n",
+    ]  # fmt: skip
+    lines = [f"{ID}: corroborated on 13 instances"]
+    for row in page.table.tbody("tr"):
+        head, *cells = (cell.text for cell in row(["th", "td"]))
+        if row.get("class") == ["ib-control"]:
+            measured, verdict = cells
+            assert head.startswith("control: ")
+            broken, verdict = head.removeprefix("control: "), verdict.replace(",", "")
+            lines.append(f"    control, {broken}: {measured}, {verdict}")
+        else:
+            measured, sign, predicted, error, tolerance, n = cells
+            lines.append(
+                f"  {head}: measured {measured} {sign} predicted {predicted}; error {error}, "
+                f"tolerance {tolerance}, n = {n}"
+            )
+    lines.append("  grade: analogue; not covered: d < 5")
+    assert "\n".join(lines) == SHOWN
+
+
+def test_errors_far_below_a_tolerance_of_many_digits_are_rounded() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=1.0, predicted=1.0, atol=0.12345)
+    claim.control("moved", measured=2.0)
+    assert "error < 0.012, tolerance 0.123," in repr(claim.report())
+
+
+def test_a_contradicted_claim_and_one_that_is_not_checked_look_so() -> None:
+    claim = Claim(ID, grade="exact instance", contradicted="off by 2")
+    claim.equal("q", measured=2.0, predicted=1.0, atol=0.1)
+    claim.control("twice", predicted=2.0)
+    shown = BeautifulSoup(reports.as_html(claim.report().record), "html.parser")
+    assert shown.div["class"] == ["ib-claim", "ib-contradicted"]
+    assert shown.find(class_="ib-control")("td")[-1].text == "holds, as it must"
+    assert shown.find(class_="ib-scope").text == "Grade: exact instance."
+    skipped = BeautifulSoup(reports.as_html(not_checked(ID, "no data").record), "html.parser")
+    assert skipped.div["class"] == ["ib-claim", "ib-not-checked"]
+    assert skipped.find(class_="ib-status").text == "not checked: no data"
+    assert skipped.table is None
+    assert skipped.find(class_="ib-scope") is None
+
+
+@pytest.mark.parametrize(
+    ("relation", "given", "words"),
+    [
+        ("equal", {"measured": 1.0, "predicted": 1.0, "rtol": 0.01}, "1 %"),
+        ("equal", {"measured": 1.0, "predicted": 1.0, "atol": 5.0}, "100 % or more"),
+        ("at most", {"measured": 1.0, "predicted": 1.25}, "20 % slack"),
+        ("exact", {"measured": 2, "predicted": 2}, "nothing"),
+        ("qualitative", {"holds": True}, "no number"),
+    ],
+)
+def test_resolution_in_words(relation: Any, given: dict[str, Any], words: str) -> None:
+    outcome = comparisons.evaluate(relation, **given)
+    record = {
+        "relation": relation,
+        "predicted": list(outcome.predicted),
+        "resolution": resolution(relation, **given),
+    }
+    assert reports.resolution(record) == words
+
+
+def test_resolution_of_a_predicted_zero_is_told_in_controls() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=0.0, predicted=0.0, atol=0.02)
+    claim.control("moved", measured=1.0)
+    (comparison,) = claim.report().record["comparisons"]
+    assert reports.resolution(comparison) == "2 % of a control"

@@ -115,6 +115,29 @@ def test_gram_sharpness_of_nothing():
     nothing = gram_sharpness(np.zeros((2, 3)), 2)
     assert nothing.value == 0
     assert not nothing.vector.any()
+    assert nothing.products == 0
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+def test_gram_sharpness_of_one_row(size):
+    """One row r of the Jacobian: the eigenvalue is |r|²/N along r, however small r is."""
+    row = size * np.array([[3.0, 0.0, -4.0]])
+    top = gram_sharpness(row, 5)
+    assert top.value == pytest.approx(25 * size**2 / 5)
+    np.testing.assert_allclose(np.abs(top.vector), [0.6, 0.0, 0.8], atol=1e-12)
+    assert top.products == 0
+
+
+def test_the_hessian_of_a_piecewise_linear_loss_is_zero():
+    product = hessian_product(lambda w: torch.relu(w).sum(), [1.0, -1.0, 2.0])
+    assert not product(np.ones(3)).any()
+
+
+def test_a_looser_tolerance_saves_products():
+    a = symmetric(4, 300)
+    exact, rough = (sharpness(lambda v: a @ v, 300, rtol=rtol) for rtol in (1e-12, 1e-2))
+    assert rough.products < exact.products
+    assert rough.value == pytest.approx(exact.value, rel=1e-2)
 
 
 def test_no_convergence_is_said():
@@ -128,6 +151,8 @@ def test_no_convergence_is_said():
     [
         (lambda: gradient(lambda w: w.sum(), [np.nan]), "theta"),
         (lambda: gradient(lambda w: torch.log(w).sum(), [0.0]), "gradient is finite"),
+        (lambda: hessian_product(lambda w: torch.log(w).sum(), [0.0]), "gradient is finite"),
+        (lambda: sharpness(lambda v: v, 3, restarts=0), "restarts"),
         (lambda: hessian_product(lambda w: (w**3).sum(), [1.0, 2.0])(np.ones(3)), "v"),
         (lambda: sharpness(lambda v: v, 0), "dimension"),
         (lambda: sharpness(lambda v: v, 3, start=np.zeros(3)), "start"),

@@ -173,3 +173,36 @@ def test_numpy_modules_do_not_import_torch_or_the_images():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_degenerate_sets_have_the_promised_ranges(seed):
+    """The first two points are ŵ plus p and -q along one direction, of each pair of the rungs."""
+    data = datasets.degenerate_separable(_rng(seed))
+    first, second = iterated_log_ladder(data.signed)
+    w = first.w / np.linalg.norm(first.w)
+    np.testing.assert_allclose(data.signed @ w, [1, 1, 1, 1, 1.5], rtol=1e-12)
+    p, q = np.linalg.norm(data.signed[:2] - w, axis=1)
+    assert 0.3 <= p <= 0.6
+    assert 0.9 <= q <= 1.3
+    # the rest of the second pair, in the two directions that the first pair leaves free
+    along = (data.signed[0] - data.signed[1]) / (p + q)
+    rest = data.signed[2:4] - w - np.outer(data.signed[2:4] @ along, along)
+    v = second.w / np.linalg.norm(second.w)
+    r, s = np.sqrt((rest**2).sum(axis=1) - (rest @ v) ** 2)
+    assert 0.3 <= r <= 0.6
+    assert 0.9 <= s <= 1.3
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (lambda: datasets.soudry_figure1(_rng()), "Figure 1"),
+        (lambda: datasets.soudry_figure1(_rng(), asymmetric=True), "Figure 1, asymmetric"),
+        (lambda: datasets.log_ladder(3), "ladder of 3"),
+        (lambda: datasets.mnist((7, 0, 1), 2, 2, _rng())[0], "MNIST 7/0/1, train"),
+        (lambda: datasets.mnist((3, 8), 2, 2, _rng())[1], "MNIST 3/8, validation"),
+    ],
+)
+def test_names_of_sets(data, name):
+    assert data().name == name

@@ -365,3 +365,40 @@ def test_bad_step_size_bounds_are_named(bad, name):
     good = {"signed": np.eye(2), "smoothness": 0.25}
     with pytest.raises(ValueError, match=f"^{name} .*allowed"):
         descent.step_size_bounds(**(good | bad))
+
+
+def test_independent_minibatches_are_bounded_by_the_longest_sample():
+    # Rows 3 e_1 and e_2: 1/γ² = 1/9 + 1, σ = R = 3, so R²/γ² = 10.
+    bounds = descent.step_size_bounds(np.diag([3.0, 1.0]), 0.25, batch_size=2)
+    assert bounds.independent == pytest.approx(2 / (0.25 * 9 * (10 + 0.5)))
+
+
+@pytest.mark.parametrize("by", ["loss", "gradient"])
+def test_normalized_descent_of_a_logistic_loss_is_the_naive_loop(by):
+    signed = separable(3)
+    run = descent.normalized_gradient_descent(signed, 0.7, [30], by=by, loss=LOGISTIC)
+    w = np.zeros(2)
+    for t in range(30):
+        u = signed @ w
+        g = -(1 / (1 + np.exp(u))) @ signed
+        scale = np.log1p(np.exp(-u)).sum() if by == "loss" else np.linalg.norm(g)
+        w = w - 0.7 / math.sqrt(t + 1) * g / scale
+    np.testing.assert_allclose(run.weights[-1], w, rtol=1e-12)
+
+
+def test_softmax_descent_with_logits_far_apart():
+    """A sample with logits of 2000 must not take the digits of one with logits near zero."""
+    x, y = np.array([[2000.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    run = descent.softmax_gradient_descent(x, y, 2, 0.5, [1], w0=[[1.0, 0.0], [0.0, 0.0]])
+    # the first sample is fitted to the last bit; the second has p = 1/2 for both classes
+    np.testing.assert_allclose(run.weights[0], [[1.0, -0.25], [0.0, 0.25]], rtol=1e-14)
+
+
+def test_the_given_start_is_left_alone():
+    w0 = np.zeros((2, 2))
+    descent.softmax_gradient_descent(np.eye(2), [0, 1], 2, 0.5, [5], w0=w0)
+    assert not w0.any()
+    single = np.zeros(2)
+    for method in (descent.gradient_descent, descent.normalized_gradient_descent):
+        method(np.eye(2), 0.5, [5], w0=single)
+        assert not single.any()

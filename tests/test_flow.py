@@ -765,3 +765,60 @@ def test_a_diagonal_flow_refuses_what_it_cannot_follow(monkeypatch):
     monkeypatch.setattr(flow, "_WARM_UP", 1e-3)
     with pytest.raises(flow.FlowError, match="norm does not start to grow"):
         flow.diagonal_flow(one, 2, half, half, [3.0])
+
+
+# --- found by the mutation run -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [0.25, 1.0, 1.1, 2.0])
+def test_euler_takes_equal_steps_that_are_never_longer_than_asked(end):
+    seen = []
+
+    def velocity(s, w):
+        seen.append(s)
+        return np.array([s])
+
+    found = flow.log_time_euler(velocity, [0.0], 0.0, [end], 0.5)
+    count = len(seen)
+    assert count == math.ceil(end / 0.5)
+    np.testing.assert_allclose(seen, np.arange(count) * end / count, atol=1e-15)
+    assert found[0, 0] == pytest.approx(sum(seen) * end / count)
+
+
+def test_euler_stands_still_where_no_time_passes():
+    found = flow.log_time_euler(lambda s, w: np.ones(1), [2.0], 1.0, [1.0, 2.0], 5.0)
+    np.testing.assert_allclose(found[:, 0], [2.0, 3.0])
+
+
+def test_any_positive_margin_is_a_start_of_the_polynomial_flow():
+    """The limit does not depend on the start, be its margins far below one or above."""
+    signed, solution, _ = SETS[2]
+    ends = [
+        flow.polynomial_tail_flow(signed, 2.0, size * solution.w, [300.0])[0]
+        for size in (1e-3, 1.0, 1e3)
+    ]
+    for end in ends:
+        assert direction_gap(end, heavy_tail_limit(signed, 2.0)) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x, w: flow.polynomial_tail_flow(x, 2.0, w, [-1.0]), "s_eval"),
+        (lambda x, w: flow.polynomial_tail_flow(x, 2.0, w, [1.0], rtol=0.0), "rtol"),
+        (lambda x, w: flow.polynomial_tail_flow(x, 2.0, w, [1.0], depth=0), "depth"),
+        (lambda x, w: flow.polynomial_tail_flow(x, 2.0, 0 * w, [1.0]), "v0"),
+        (lambda x, w: flow.deep_linear_flow(x, 2, w, 1.0, [0.5]), "s_eval"),
+        (lambda x, w: flow.deep_linear_flow(x, 2, w, 1.0, [3.0, 2.0]), "s_eval"),
+        (lambda x, w: flow.deep_linear_flow(x, 2, w, np.nan, [2.0]), "s0"),
+        (lambda x, w: flow.deep_linear_flow(x, 2, w, 1.0, [2.0], rtol=-1.0), "rtol"),
+        (lambda x, w: flow.diagonal_flow(x, 2, w, w, [9.0], rtol=0.0), "rtol"),
+        (lambda x, w: flow.log_time_softmax_flow(x, [0] * len(x), 2, 1.0, np.eye(2), None, [2.0]),
+         "s0"),
+        (lambda x, w: flow.flow_to_interpolation(lambda v: v, w, lambda v: v, rtol=0.0), "rtol"),
+    ],
+)  # fmt: skip
+def test_bad_times_and_tolerances_are_named(call, name):
+    signed, solution, _ = SETS[2]
+    with pytest.raises(ValueError, match=f"^{name} "):
+        call(signed, np.abs(solution.w))

@@ -253,3 +253,28 @@ def test_log_power_is_continued_smoothly(a):
 def test_log_power_refuses(a):
     with pytest.raises(ValueError, match=r"^a "):
         log_power(a)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        (EXPONENTIAL, "exponential"),
+        (LOGISTIC, "logistic"),
+        (SIGMOID, "sigmoid"),
+        (PROBIT, "probit"),
+        (QUADRATIC_EXPONENTIAL, "quadratic-exponential"),
+        (poly_exponential(0.5), "poly-exponential (ν=0.5)"),
+        (polynomial(2), "polynomial (p=2)"),
+        (log_power(1.5), "log-power (a=1.5)"),
+    ],
+)
+def test_names_of_losses(loss, name):
+    assert loss.name == name
+
+
+@pytest.mark.parametrize("loss", [PROBIT, QUADRATIC_EXPONENTIAL], ids=lambda loss: loss.name)
+def test_curvature_tends_to_the_smoothness_far_on_the_wrong_side(loss):
+    """ℓ'' = f' e^{-f} tends to 1 at -∞ from below."""
+    u = np.array([-300.0, -1000.0])
+    second = loss.exponent_slope(u) * loss.slope(u)
+    np.testing.assert_allclose(second, loss.smoothness, rtol=2e-5)

@@ -774,3 +774,10 @@ def test_the_split_minimiser_without_separation_and_with_bad_input(monkeypatch):
     monkeypatch.setattr(margins, "_NEWTON_STEPS", 0)
     with pytest.raises(RuntimeError, match="no minimiser found"):
         margins.split_minimiser([[1.0]], [[1.0]], 1.0)
+
+
+@pytest.mark.parametrize("h", [0.0, 0.5, 1.0, 3.0])
+def test_the_relative_gap_of_a_tilted_vector(h):
+    """One point e_1: (1, h) is feasible at cost 1 + h², the optimum costs 1, any dual finds it."""
+    gap = margins._relative_gap(np.array([[1.0, 0.0]]), np.array([2.0, 2 * h]), np.array([3.0]))
+    assert gap == pytest.approx(h**2 / (1 + h**2))

@@ -271,3 +271,9 @@ def test_packing_keeps_float16_weights(stored):
     packed = minivlm.pack({"base": base})
     state = base.state_dict()
     assert all(np.array_equal(packed[f"base/{k}"], v.numpy()) for k, v in state.items())
+
+
+def test_a_base_that_is_frozen_in_part_is_refused(frozen):
+    next(frozen.parameters()).requires_grad_(True)
+    with pytest.raises(ValueError, match="expected frozen parameters"):
+        next(minivlm.align(frozen, Encoder(1), 0, text_steps=1, image_steps=0))

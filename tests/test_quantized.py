@@ -274,3 +274,25 @@ UNIFORM = np.full(4, 0.25)
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        ((-1, 0.1, 0.1), "complexity .*allowed: numbers >= 0"),
+        ((1, 1.0, 0.1), r"epsilon .*allowed: numbers in \(0, 1\)"),
+        ((1, 0.1, 0.0), r"delta .*allowed: numbers in \(0, 1\)"),
+    ],
+)
+def test_the_allowed_numbers_are_said(arguments, allowed):
+    with pytest.raises(ValueError, match=allowed):
+        guess_and_check_samples(*arguments)
+    assert guess_and_check_samples(0, 0.5, 0.5) == math.ceil(3 * math.log(4) / 0.5)
+
+
+def test_a_teacher_wider_in_one_layer_is_refused():
+    assert pinned_parameters(2, (1, 3), (2, 3)) > 0
+    with pytest.raises(ValueError, match="the teacher's no larger"):
+        pinned_parameters(2, (1, 4), (2, 3))
+    with pytest.raises(ValueError, match=r"^teacher"):
+        pinned_parameters(2, (-1,), (2,))

@@ -232,3 +232,8 @@ def test_hessian_map_defect():
 def test_arguments_are_checked(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+def test_the_worst_shape_is_named():
+    with pytest.raises(ValueError, match="shape has the value -2;"):
+        reg.weight_magnitudes(1.0, [0.5, -2.0, 1.0])

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 from scipy.optimize import brentq
 
 from ibcore import flow, networks, regularizers
@@ -464,3 +465,50 @@ def test_scalar_networks_do_not_load_torch():
     code = "import sys, ibcore.solutions as s; s.scalar_step([1., 2.], 0.1)"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_one_orbit_that_leaves_is_enough():
+    w = [3.0, 0.2, 0.4]
+    assert (sol.frozen_orbit(w, 0.01, 0.1, 0, 50) > 0).all()
+    with pytest.raises(ValueError, match="leaves the positive products"):
+        sol.frozen_orbit(w, [0.01, 0.9], 0.1, 0, 50)
+
+
+def _ends(flow_of, rows, start, counts):
+    """Where the exponential method ends at time 1, after several numbers of equal steps."""
+    ends = []
+    for count in counts:
+        frozen = sol._Frozen(rows, flow_of)
+        theta = start
+        for _ in range(count):
+            theta = frozen.step(theta, 1 / count, flow_of(theta))
+        ends.append(theta)
+    return np.array(ends)
+
+
+def test_the_exponential_method_is_exact_on_linear_flows():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2, 4)) * [[1.0], [30.0]]
+    target, start = rng.normal(size=2), rng.normal(size=4)
+    kernel = rows.T @ rows
+    (end,) = _ends(lambda w: -rows.T @ (rows @ w - target), rows, start, [1])
+    rest = np.linalg.pinv(rows) @ target
+    np.testing.assert_allclose(end, rest + expm(-kernel) @ (start - rest), atol=1e-10)
+
+
+def test_the_exponential_method_is_of_fourth_order():
+    """The error falls sixteenfold when the steps are halved."""
+    rng = np.random.default_rng(1)
+    for size in (0.3, 1.0):
+        rows = size * rng.normal(size=(1, 3))
+
+        def velocity(w, rows=rows):
+            return -rows.T @ (rows @ w) - 0.5 * np.sin(w[::-1]) * w
+
+        start = 1.0 + rng.uniform(size=3)
+        exact = solve_ivp(
+            lambda _, w: velocity(w), (0, 1), start, method="Radau", rtol=1e-12, atol=1e-13
+        ).y[:, -1]
+        errors = np.abs(_ends(velocity, rows, start, [8, 16, 32, 64]) - exact).max(axis=1)
+        order = np.log2(errors[:-1] / errors[1:])
+        assert order.min() > 3.6, (errors, order)

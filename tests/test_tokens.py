@@ -141,3 +141,14 @@ def test_importing_does_not_load_torch():
     """The accounting itself; its checks of arguments use NumPy, never torch."""
     code = "import sys, ibcore.tokens; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["n", "d", "d_kv", "f", "layers"])
+def test_every_size_is_checked_by_name(name):
+    good = {"n": 2, "d": 2, "d_kv": 2, "f": 2, "layers": 2}
+    with pytest.raises(ValueError, match=f"^{name} is 0"):
+        prefill_flops(**(good | {name: 0}))
+    if name in ("d", "d_kv", "f"):
+        sizes = {key: good[key] for key in ("d", "d_kv", "f")}
+        with pytest.raises(ValueError, match=f"^{name} is 0"):
+            crossover_length(**(sizes | {name: 0}))
