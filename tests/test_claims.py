@@ -515,6 +515,9 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
     assert [th.text for th in page.table.thead("th")] == [
         "quantity", "measured", "", "predicted", "error", "tolerance", "n",
     ]  # fmt: skip
+    assert not [
+        t for t in page.table.find_all(string=str.strip) if t.parent.name not in ("th", "td")
+    ]
     lines = [f"{ID}: corroborated on 13 instances"]
     for row in page.table.tbody("tr"):
         head, *cells = (cell.text for cell in row(["th", "td"]))

@@ -144,3 +144,16 @@ def test_affine_targets_cost_nothing():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_tolerance_counts_on_either_side(seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((8, 2)), rng.standard_normal(8)
+    exact = flattest.least_stability_norm(x, y).value
+    up, down = (flattest.least_stability_norm(x, s * y, tolerance=0.05).value for s in (1, -1))
+    assert up == pytest.approx(down)
+    assert 0 < up < exact
+    assert flattest.least_stability_norm(x, y, tolerance=1e-7).value == pytest.approx(
+        exact, rel=1e-4
+    )

@@ -60,3 +60,10 @@ def test_balanced_layers(depth):
         np.testing.assert_allclose(first @ first.T, second.T @ second, atol=1e-12)
     with pytest.raises(ValueError, match="w is zero"):
         balanced_layers([0.0], depth, 5, np.random.default_rng(0))
+
+
+def test_a_network_of_width_one_has_the_predictor_too():
+    w = np.array([3.0, -4.0])
+    layers = balanced_layers(w, 3, 1, np.random.default_rng(0))
+    assert [layer.shape for layer in layers] == [(1, 2), (1, 1), (1, 1)]
+    np.testing.assert_allclose(end_to_end(layers), w)
