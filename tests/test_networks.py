@@ -84,3 +84,11 @@ def test_bad_data():
         squared_loss(network, np.full((4, 3), np.nan), np.zeros((4, 2)))
     with pytest.raises(ValueError, match="gain"):
         network.initial(np.random.default_rng(0), gain=0.0)
+
+
+def test_weights_are_drawn_with_gain_one_unless_told():
+    network = Network((40, 50, 1))
+    theta = network.initial(np.random.default_rng(0))
+    first = theta[: 40 * 50]
+    assert first.std() * np.sqrt(40) == pytest.approx(1.0, rel=0.05)
+    np.testing.assert_allclose(network.initial(np.random.default_rng(0), gain=2.0), 2 * theta)

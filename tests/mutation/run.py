@@ -162,14 +162,6 @@ def sample(found: Mapping[str, Sequence[Mutant]], size: int, seed: int) -> list[
     return drawn
 
 
-def _alone(call: Any, what: str, seconds: float = 3600.0) -> Any:
-    """What a call returns in a worker of its own: it leaves nothing imported here."""
-    (result,) = processes.run([Task(what, partial(_spoken, call), seconds)], 1)
-    if result.problem or isinstance(result.value, str):
-        raise RuntimeError(f"{what}: {result.problem or result.value}")
-    return result.value
-
-
 def _spoken(call: Any) -> Any:
     """The value of a call, or its error in words, which can be sent between processes."""
     try:
@@ -213,11 +205,10 @@ def _package(root: Path) -> list[Path]:
 
 def _unchanged(root: Path, test_file: str) -> judges.TestMap:
     """What a file of tests executes, once its tests pass in the order of the judge too."""
-    heard: judges.TestMap = _alone(partial(judges.listen_to_tests, root, [test_file]), test_file)
+    heard = judges.listen_to_tests(root, [test_file])
     module, text = next(iter(sources(root).items()))
     order = sorted(heard.seconds, key=lambda test: heard.seconds[test])
-    call = partial(judges.by_tests, root, module, ast.parse(text), order)
-    if failed := _alone(lambda: [call()], test_file)[0]:
+    if failed := judges.by_tests(root, module, ast.parse(text), order):
         raise RuntimeError(f"fails though nothing is changed: {failed}")
     return heard
 
