@@ -23,7 +23,17 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from ibbook import benchmarks, chain, figures, json_files, ledger, repository, results_map, status
+from ibbook import (
+    benchmarks,
+    chain,
+    figures,
+    images,
+    json_files,
+    ledger,
+    repository,
+    results_map,
+    status,
+)
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
 from ibbook.records import Record, read_records
@@ -100,6 +110,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme adds its header buttons at 501: downloads must be known before, launches come after.
     app.connect("html-page-context", _offer_download, priority=499)
     app.connect("html-page-context", _offer_launch, priority=502)
+    app.connect("html-page-context", _trim)
     app.connect("build-finished", _finish)
     return {"version": "1", "env_version": 1, "parallel_read_safe": False}
 
@@ -329,11 +340,24 @@ def _offer_launch(
         context["header_buttons"].insert(0, repository.launch_buttons(found, pagename))
 
 
+def _trim(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Size the images, and leave out thebe, which jupyter-book adds twice and this book never."""
+    context["body"] = images.sized(context.get("body", ""))
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in f"{script} {script.attributes.get('body', '')}".lower()
+    ]
+
+
 def _finish(app: Sphinx, failure: Exception | None) -> None:
     if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     book, out = _book(app), Path(app.outdir)
     _forget_removed(app.env, out)
+    images.compress(out / "_images", book.build / ".images")
     json_files.write(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
     for docname in book.chapters:
         target = out / "_sources" / f"{docname}.ipynb"

@@ -1,0 +1,440 @@
+"""The site as a reader meets it: opened in a real browser, wide and narrow, light and dark.
+
+Each check is a function from an open page to the sentences that say what is wrong with it, and is
+shown to find one planted mistake of each kind. A page that is new is checked once it is in the
+table of contents; a check that is new is checked on every page once it is in one of the lists.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from ibbook import browser
+from ibbook.book import Book
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = Book.at(ROOT)
+PAGES = [*BOOK.pages, "search", "genindex"]
+
+WIDE, NARROW, PAPER = 1280, 390, 720
+#: What a page and all that it loads may weigh on its way, in bytes.
+WEIGHT = 1_500_000
+#: The share of the window that may move; 0.1 is what is commonly called good.
+SHIFT = 0.05
+
+AXE = Axe()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+#: Rules of axe that the site does not keep, and why.
+EXCEPTIONS: dict[str, str] = {}
+
+# Layout shifts are kept from the start. A slow machine must not decide how much moves: the page
+# shows its text after three seconds even where formulas are not ready, here after five minutes.
+PREPARE = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push({
+    value: entry.value,
+    what: entry.sources.map((s) => s.node?.nodeName + " " + (s.node?.textContent ?? "").trim()),
+  });
+}).observe({ type: "layout-shift", buffered: true });
+const wait = window.setTimeout;
+window.setTimeout = (f, t, ...rest) => wait(f, t === 3000 ? 300000 : t, ...rest);
+"""
+
+READY = """async () => {
+  if (window.MathJax?.startup) await MathJax.startup.promise;
+  await document.fonts.ready;
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+}"""
+
+
+class Compressing(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder as public hosts do: what is text goes compressed."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        kind, data = self.guess_type(str(path)), path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if kind.startswith("text/") or kind.endswith(("javascript", "json", "xml")):
+            data = gzip.compress(data, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """The terminal belongs to the tests."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    handler = functools.partial(Compressing, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with browser.launch() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def hosted() -> Iterator[str]:
+    assert (BOOK.build / ".complete").exists(), "there is no finished site: run `make book` first"
+    with served(BOOK.html) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def on_disk() -> str:
+    assert (BOOK.build / ".complete").exists(), "there is no finished site: run `make book` first"
+    return BOOK.html.as_uri()
+
+
+@dataclass
+class Visit:
+    """An open page, what it said while it was loaded, and how many bytes each file took."""
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+    received: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def visit(chromium: Browser, address: str, width: int = WIDE, **options: Any) -> Iterator[Visit]:
+    """Open a page with nothing in the cache and wait until its formulas are there."""
+    with chromium.new_context(viewport={"width": width, "height": 900}, **options) as context:
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        found = Visit(page)
+        page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
+        page.on("requestfailed", lambda r: found.said.append(f"failed: {r.url}"))
+        page.on(
+            "console",
+            lambda m: m.type in {"error", "warning"} and found.said.append(f"{m.type}: {m.text}"),
+        )
+        network = context.new_cdp_session(page)
+        network.send("Network.enable")
+        names: dict[str, str] = {}
+        network.on(
+            "Network.responseReceived",
+            lambda e: names.update({e["requestId"]: e["response"]["url"].rpartition("/")[2]}),
+        )
+        network.on(
+            "Network.loadingFinished",
+            lambda e: found.received.update(
+                {f"{names.get(e['requestId'])} #{e['requestId']}": int(e["encodedDataLength"])}
+            ),
+        )
+        page.add_init_script(PREPARE)
+        page.goto(address)
+        if options.get("java_script_enabled", True):
+            page.evaluate(READY)
+        yield found
+
+
+# --- the checks of a page as it is ----------------------------------------------------------------
+
+
+def quiet(v: Visit) -> Iterator[str]:
+    """Errors and warnings of scripts, files that did not come."""
+    yield from v.said
+
+
+def formulas(v: Visit) -> Iterator[str]:
+    """Formulas that are wrong, or still source."""
+    yield from v.page.evaluate(
+        """() => [
+          ...[...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(
+            (e) => "a formula is wrong: " + (e.getAttribute("title") ?? e.textContent)),
+          ...[...document.querySelectorAll(".bd-article .math")].filter(
+            (e) => !e.querySelector("mjx-container")).map(
+            (e) => "not typeset: " + e.textContent.trim().slice(0, 60)),
+        ]"""
+    )
+
+
+def headings(v: Visit) -> Iterator[str]:
+    """One heading of the page, the others in order below it."""
+    found = v.page.evaluate(
+        """() => [...document.querySelectorAll("main :is(h1, h2, h3, h4, h5, h6)")]
+          .filter((h) => h.checkVisibility())
+          .map((h) => [Number(h.nodeName[1]), h.textContent.trim()])"""
+    )
+    first = [name for level, name in found if level == 1]
+    if len(first) != 1:
+        yield f"{len(first)} headings of the first level: {first}"
+    for (before, _), (level, name) in zip(found, found[1:], strict=False):
+        if level > before + 1:
+            yield f"heading {name!r}: level {level} after level {before}"
+
+
+def figures(v: Visit) -> Iterator[str]:
+    """Pictures without a text or a caption, or that are not there."""
+    for source, alt, caption, arrived in v.page.evaluate(
+        """async () => {
+          const found = [...document.querySelectorAll(".bd-article img")];
+          for (const image of found) image.loading = "eager";
+          await Promise.allSettled(found.map((image) => image.decode()));
+          return found.map((image) => [
+            image.getAttribute("src"), image.alt.trim(),
+            (image.closest("figure")?.querySelector("figcaption") ??
+             image.closest(".ib-shown")?.querySelector("p"))?.textContent.trim() ?? "",
+            image.naturalWidth > 0]);
+        }"""
+    ):
+        if not arrived:
+            yield f"{source}: did not come"
+        if len(alt.split()) < 5:
+            yield f"{source}: its text says too little: {alt!r}"
+        if not caption:
+            yield f"{source}: no caption"
+
+
+def fits(v: Visit) -> Iterator[str]:
+    """What makes the page wider than the window."""
+    yield from v.page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          if (document.documentElement.scrollWidth <= width) return [];
+          const out = [...document.querySelectorAll("body *")].filter(
+            (e) => e.checkVisibility() && e.getBoundingClientRect().right > width + 1);
+          return ["wider than the window: " + document.documentElement.scrollWidth + " > " + width
+            + ", " + out.slice(0, 5).map((e) => e.nodeName + "." + e.className).join(", ")];
+        }"""
+    )
+
+
+def steady(v: Visit) -> Iterator[str]:
+    """What moves while the page is loaded, and while it is scrolled through."""
+    v.page.evaluate(
+        """async () => {
+          const frame = () => new Promise((done) => requestAnimationFrame(done));
+          for (let y = 0; y < document.documentElement.scrollHeight; y += 600) {
+            window.scrollTo(0, y);
+            await frame(); await frame(); await frame();
+          }
+        }"""
+    )
+    v.page.wait_for_load_state("networkidle")
+    shifts = v.page.evaluate("window.shifts")
+    total = sum(shift["value"] for shift in shifts)
+    if total >= SHIFT:
+        worst = max(shifts, key=lambda shift: shift["value"])
+        yield f"moves by {total:.3f}: {[what[:60] for what in worst['what'][:3]]}"
+
+
+def light(v: Visit) -> Iterator[str]:
+    """What a page weighs once it has been read to its end; `steady` scrolls there."""
+    v.page.wait_for_load_state("networkidle")
+    total = sum(v.received.values())
+    if total >= WEIGHT:
+        heavy = sorted(v.received.items(), key=lambda item: -item[1])[:5]
+        yield f"weighs {total} bytes: {heavy}"
+
+
+def accessible(v: Visit) -> Iterator[str]:
+    """Findings of axe, contrast apart. Of the many formulas, a few keep what MathJax made."""
+    v.page.evaluate(
+        """() => {
+          for (const kind of ["[display]", ":not([display])"])
+            [...document.querySelectorAll("mjx-container" + kind)].slice(3).forEach(
+              (formula) => formula.replaceChildren("formula"));
+        }"""
+    )
+    rules = {"color-contrast": {"enabled": False}}
+    yield from _findings(v, None, {"runOnly": RULES, "rules": rules})
+
+
+def contrast(v: Visit) -> Iterator[str]:
+    """Findings of axe on contrast: of all texts that look alike on a like ground, the first one."""
+    v.page.evaluate(
+        """() => {
+          const grounds = new Map([[null, ""]]), seen = new Set();
+          for (const element of document.querySelectorAll("html, body, body *")) {
+            const style = getComputedStyle(element);
+            const own = style.backgroundColor + style.backgroundImage + style.opacity;
+            const ground = (grounds.get(element.parentElement) ?? "")
+              + (own === "rgba(0, 0, 0, 0)none1" ? "" : own);
+            grounds.set(element, ground);
+            delete element.dataset.look;
+            const look = [style.color, style.fontSize, style.fontWeight, ground].join();
+            const speaks = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+            if (!speaks || seen.has(look)) continue;
+            if (!element.checkVisibility({ visibilityProperty: true })) continue;
+            seen.add(look);
+            element.dataset.look = seen.size;
+          }
+        }"""
+    )
+    yield from _findings(v, {"include": [["[data-look]"]]}, {"runOnly": ["color-contrast"]})
+
+
+def _findings(v: Visit, context: Any, options: dict[str, Any]) -> Iterator[str]:
+    found = AXE.run(v.page, context, {**options, "resultTypes": ["violations"]})
+    for rule in found.response["violations"]:
+        if rule["id"] not in EXCEPTIONS:
+            first = rule["nodes"][0]
+            yield (
+                f"{rule['id']} ({rule['impact']}), {len(rule['nodes'])} places: "
+                f"{first['html'][:160]} {' '.join(first['failureSummary'].split())}"
+            )
+
+
+def reachable(v: Visit) -> Iterator[str]:
+    """What the Tab key does not reach, or reaches without a sign; the first stop skips the menus."""
+    v.page.evaluate("document.activeElement.blur(), window.scrollTo(0, 0)")
+    v.page.keyboard.press("Tab")
+    if v.page.evaluate("document.activeElement.getAttribute('href')") != "#main-content":
+        yield "the first stop of the Tab key is not the link past the menus"
+    yield from v.page.evaluate(
+        """() => {
+          const sign = (e) => {
+            const s = getComputedStyle(e);
+            const shape = e.querySelector?.(":scope rect");
+            const drawn = shape ? getComputedStyle(shape) : {};
+            return [s.outlineStyle === "none" ? "" : s.outline, s.boxShadow, s.border,
+              s.textDecorationLine, s.textDecorationThickness, s.backgroundColor,
+              drawn.stroke, drawn.strokeWidth, s.left, s.top, s.transform].join();
+          };
+          const seen = new Set(), wrong = [];
+          const all = document.querySelectorAll(
+            "a[href], button, input, summary, [tabindex='0'], select, textarea");
+          for (const element of all) {
+            const kind = element.nodeName + element.getAttribute("class")
+              + element.parentElement.className;
+            if (seen.has(kind) || !element.checkVisibility({ visibilityProperty: true })) continue;
+            seen.add(kind);
+            element.blur();
+            const before = sign(element);
+            element.focus({ preventScroll: true });
+            if (document.activeElement !== element) wrong.push("takes no focus: " + kind);
+            else if (sign(element) === before) wrong.push("focus is not seen: " + kind);
+          }
+          for (const element of document.querySelectorAll("[tabindex]"))
+            if (element.tabIndex > 0) wrong.push("a stop out of order: " + element.outerHTML);
+          return wrong;
+        }"""
+    )
+
+
+def still(v: Visit) -> Iterator[str]:
+    """What moves although the reader has asked for stillness."""
+    v.page.emulate_media(reduced_motion="reduce")
+    yield from v.page.evaluate(
+        """() => {
+          const wrong = new Set();
+          for (const element of document.querySelectorAll("*")) {
+            const s = getComputedStyle(element);
+            const longest = (times) => Math.max(...times.split(",").map(parseFloat));
+            const name = element.nodeName + "." + element.className;
+            if (s.scrollBehavior === "smooth") wrong.add("scrolls smoothly: " + name);
+            if (longest(s.transitionDuration) > 0.01) wrong.add("a transition: " + name);
+            if (s.animationName !== "none" && longest(s.animationDuration) > 0.01)
+              wrong.add("an animation: " + name);
+          }
+          return [...wrong];
+        }"""
+    )
+    v.page.emulate_media(reduced_motion="no-preference")
+
+
+def enlarged(v: Visit) -> Iterator[str]:
+    """What does not fit once the text is twice as large."""
+    v.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    yield from fits(v)
+    v.page.evaluate("document.documentElement.style.fontSize = ''")
+
+
+def printed(v: Visit) -> Iterator[str]:
+    """Menus on paper, and what paper cuts off."""
+    size = v.page.viewport_size
+    v.page.emulate_media(media="print")
+    v.page.set_viewport_size({"width": PAPER, "height": 1000})
+    yield from v.page.evaluate(
+        """() => {
+          const shown = (e) => e.checkVisibility({ visibilityProperty: true })
+            && e.getBoundingClientRect().height > 0;
+          const name = (e) => e.nodeName + "." + e.className;
+          const menus = [...document.querySelectorAll(
+            "nav, button, .bd-sidebar-primary, .bd-sidebar-secondary, .prev-next-area")];
+          const cut = [...document.querySelectorAll(".bd-article *")].filter((e) =>
+            !e.closest("svg, mjx-assistive-mml, mjx-math") && shown(e) && e.clientWidth > 0
+            && getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth + 2);
+          return [
+            ...menus.filter(shown).map((e) => "printed, though of no use on paper: " + name(e)),
+            ...cut.map((e) => "cut off on paper: " + name(e) + " by "
+              + (e.scrollWidth - e.clientWidth) + ": " + e.textContent.trim().slice(0, 40)),
+          ];
+        }"""
+    )
+    yield from fits(v)
+    v.page.emulate_media(media="null")
+    v.page.set_viewport_size(size)
+
+
+def contrast_in_the_dark(v: Visit) -> Iterator[str]:
+    v.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    yield from contrast(v)
+    v.page.evaluate("document.documentElement.dataset.theme = 'light'")
+
+
+Check = Callable[[Visit], Iterator[str]]
+
+#: In this order: bytes are counted at the end of the page, and axe sees formulas that are thinned out.
+ON_ARRIVAL: list[Check] = [steady, light, quiet, formulas, headings, figures, fits]
+AT_REST: list[Check] = [still, reachable, contrast, contrast_in_the_dark, accessible]
+WHEN_WIDE: list[Check] = [printed]
+WHEN_NARROW: list[Check] = [enlarged]
+
+
+def run(v: Visit, checks: list[Check]) -> list[str]:
+    return [f"{check.__name__}: {line}" for check in checks for line in check(v)]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_on_the_web(chromium: Browser, hosted: str, name: str, width: int) -> None:
+    extra = WHEN_WIDE if width == WIDE else WHEN_NARROW
+    with visit(chromium, f"{hosted}/{name}.html", width) as v:
+        found = run(v, [*ON_ARRIVAL, *extra, *AT_REST])
+        assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_from_the_file_system(chromium: Browser, on_disk: str, name: str) -> None:
+    with visit(chromium, f"{on_disk}/{name}.html") as v:
+        found = run(v, [quiet, formulas, figures, fits])
+        assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_without_scripts(chromium: Browser, on_disk: str, name: str) -> None:
+    """Text, figures and tables are there; formulas stay source."""
+    with visit(chromium, f"{on_disk}/{name}.html", java_script_enabled=False) as v:
+        expect(v.page.locator("main h1:visible")).to_have_count(1)
+        for kind in ("p", "table", "figure", "pre"):
+            for part in v.page.locator(f".bd-article {kind}").all()[:3]:
+                expect(part).to_be_visible()
+        found = run(v, [fits])
+        assert not found, "\n".join(found)
