@@ -16,6 +16,8 @@
     };
     const formulas = [...document.querySelectorAll(".math")];
     await MathJax.typesetPromise(formulas.filter(near));
+    // Two frames, so that everything has its place before it is seen.
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     show();
     const rest = formulas.filter((formula) => !formula.querySelector("mjx-container"));
     for (let first = 0; first < rest.length; first += 20) {
@@ -33,8 +35,8 @@
 
   // A wide thing that scrolls must be reachable without a mouse; the theme sees to its own.
   function reach() {
-    const wide = ".bd-article mjx-container[display], .bd-article .cell_output, .bd-article .ib-claim";
-    for (const box of document.querySelectorAll(wide)) {
+    const wide = ["mjx-container[display]", ".math", ".cell_output", ".ib-claim"];
+    for (const box of document.querySelectorAll(wide.map((w) => `.bd-article ${w}`).join())) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
