@@ -72,6 +72,10 @@ check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest
 .PHONY: browser
 browser: $(BROWSER) ## find a browser for the tests of the site, or install one
 
+.PHONY: pdf
+pdf: $(TEST) ## print the book as one PDF, a file of the site (needs Chromium or Chrome)
+	@$(IBBOOK) pdf
+
 .PHONY: preview
 preview: $(BOOK) ## rebuild only what changed
 	@$(IBBOOK) preview
@@ -109,6 +113,13 @@ constraints: $(TEST) ## bring constraints.txt in line with pyproject.toml
 	  --extra book --extra test --no-annotate --no-header -o _build/constraints.txt pyproject.toml
 	@{ grep '^#' constraints.txt; sed 's/ ;.*//' _build/constraints.txt; } > _build/constraints.new
 	@mv _build/constraints.new constraints.txt
+
+# In an environment of its own: what is installed beside the book would change what it was run with.
+.PHONY: audit
+audit: ## look the pinned versions up among the known vulnerabilities (needs the network)
+	@$(PYTHON) -m venv _build/.audit
+	@_build/.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@_build/.audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 .PHONY: clean
 clean: ## remove what the other targets made, but for the virtual environment

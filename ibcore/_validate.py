@@ -8,13 +8,15 @@ is already of the right type is returned as it is, not copied.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+_Kind = TypeVar("_Kind")
+_Entry = TypeVar("_Entry", bound=np.generic)
 
 
 def _fail(name: str, wrong: str, allowed: str) -> ValueError:
@@ -42,6 +44,11 @@ def _finite(value: Any, name: str, allowed: str) -> FloatArray:
         bad = int(np.count_nonzero(~np.isfinite(array)))
         raise _fail(name, f"has {bad} entries that are NaN or infinite", allowed)
     return array
+
+
+def real(value: Any, name: str) -> NDArray[Any]:
+    """Check a non-empty array of real numbers, NaN and infinities among them."""
+    return _real(value, name, "a non-empty array of real numbers")
 
 
 def array(value: Any, name: str) -> FloatArray:
@@ -266,6 +273,36 @@ def classes(value: Any, name: str, n_classes: int, length: int | None = None) ->
     return result
 
 
+def shaped(value: NDArray[_Entry], name: str, shape: tuple[int, ...]) -> NDArray[_Entry]:
+    """Check the shape of an array; return it, or raise `ValueError`."""
+    if value.shape != shape:
+        raise _fail(name, f"has shape {value.shape}", f"shape {shape}")
+    return value
+
+
+def indices(value: Any, name: str, count: int, shape: tuple[int, ...]) -> IntArray:
+    """Check indices 0, 1, ..., count - 1 in an array of integers of a shape, or raise."""
+    allowed = f"integers 0..{count - 1}, shape {shape}"
+    array = _real(value, name, allowed)
+    if array.dtype.kind not in "iu":
+        raise _fail(name, f"has entries of type {array.dtype}", allowed)
+    shaped(array, name, shape)
+    if bool((array < 0).any()) or bool((array >= count).any()):
+        raise _fail(name, f"has the values {_some(array)}", allowed)
+    return array.astype(np.int64, copy=False)
+
+
+def flags(value: Any, name: str) -> NDArray[np.bool_]:
+    """Check an array of switches, of any shape; return it, or raise `ValueError`."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise _fail(name, f"is not a rectangular array ({error})", "True and False") from error
+    if array.dtype != np.bool_:
+        raise _fail(name, f"has entries of type {array.dtype}", "True and False")
+    return array
+
+
 def _some(values: IntArray) -> str:
     """Return the distinct values, at most six of them, for a message."""
     distinct = [str(value) for value in np.unique(values)]
@@ -318,3 +355,45 @@ def generator(value: Any, name: str) -> np.random.Generator:
     if not isinstance(value, np.random.Generator):
         raise _fail(name, f"is a {type(value).__name__}", "a numpy.random.Generator")
     return value
+
+
+def instance(value: object, name: str, kind: type[_Kind]) -> _Kind:
+    """Check that a value is of a class of `ibcore` or torch; return it, or raise `ValueError`."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise _fail(name, f"is a {type(value).__name__}", f"{article} {kind.__name__}")
+    return value
+
+
+def text(value: object, name: str) -> str:
+    """Check that a value is a word or a sentence; return it, or raise `ValueError`."""
+    if not isinstance(value, str):
+        raise _fail(name, f"is a {type(value).__name__}", "text")
+    return value
+
+
+def flag(value: object, name: str) -> bool:
+    """Check a switch: a word such as "no" would count as True, and is refused."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise _fail(name, f"is {value!r}", "True or False")
+    return bool(value)
+
+
+def function(value: object, name: str) -> None:
+    """Check that a value can be called; what it returns is checked where it is called."""
+    if not callable(value):
+        raise _fail(name, f"is a {type(value).__name__}", "a function")
+
+
+def sequence(value: object, name: str, of: str) -> None:
+    """Check that a value is a list, a tuple or an array; a word is a sequence of letters."""
+    if not isinstance(value, (list, tuple, range, np.ndarray)):
+        raise _fail(name, f"is a {type(value).__name__}", f"a sequence of {of}")
+
+
+def positive_array(value: Any, name: str) -> FloatArray:
+    """Check an array of finite numbers > 0 of any shape; return it, or raise `ValueError`."""
+    result = array(value, name)
+    if (result <= 0).any():
+        raise _fail(name, f"has the entry {result.min():g}", "numbers > 0")
+    return result

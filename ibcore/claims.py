@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
+from ibcore import _validate
 from ibcore.comparisons import Outcome, Relation, evaluate, resolution
 from ibcore.reports import Report
 
@@ -60,8 +61,8 @@ class Comparison:
 
 def _label(id: str) -> str:
     """Return a label of a statement, or raise `ValueError`."""
-    if not _ID.fullmatch(id):
-        raise ValueError(f"id: {id!r} is not a label such as 'soudry2018-separable-thm3'")
+    if not _ID.fullmatch(_validate.text(id, "id")):
+        raise ValueError(f"id: {id!r} is no label; allowed: one like 'soudry2018-separable-thm3'")
     return id
 
 
@@ -108,6 +109,9 @@ class Claim:
         self.id = _label(id)
         if grade not in GRADES:
             raise ValueError(f"grade: {grade!r} is not one of {', '.join(GRADES)}")
+        for name, words in (("scope", scope), ("contradicted", contradicted), ("dtype", dtype)):
+            _validate.text(words, name)
+        _validate.sequence(seeds, "seeds", "integers")
         if grade != "exact instance" and not scope.strip():
             raise ValueError(
                 f"scope: a claim of grade {grade!r} says in one line what it leaves out"
@@ -115,7 +119,7 @@ class Claim:
         self.grade = grade
         self.scope = scope.strip()
         self.contradiction = contradicted.strip()
-        self.seeds = tuple(int(seed) for seed in seeds)
+        self.seeds = tuple(_validate.integer(seed, "seeds", 0) for seed in seeds)
         self.dtype = dtype
         self.comparisons: list[Comparison] = []
 
@@ -255,6 +259,8 @@ class Claim:
         measured, predicted : str
             What was seen and what was expected, in words.
         """
+        _validate.text(measured, "measured")
+        _validate.text(predicted, "predicted")
         self._compare(
             "qualitative", quantity, 0.0, holds=holds, measured=measured, predicted=predicted
         )
@@ -276,6 +282,7 @@ class Claim:
         ValueError
             There is no comparison to control, nothing was replaced, or an unknown argument was.
         """
+        _validate.text(broken, "broken")
         if not self.comparisons:
             raise ValueError("control: there is no comparison yet; a control repeats one")
         last = self.comparisons[-1]
@@ -318,6 +325,7 @@ class Claim:
     def _compare(
         self, relation: Relation, quantity: str, drift: float | None, **arguments: Any
     ) -> None:
+        _validate.text(quantity, "quantity")
         outcome = evaluate(relation, **arguments)
         if self._contradicted and all(outcome.holds):
             raise ClaimError(f"{self.id}: {quantity!r} holds, though the claim is contradicted")
@@ -325,7 +333,9 @@ class Claim:
             raise ClaimError(
                 f"{self.id}: {quantity!r} does not hold. {_explain(relation, outcome)}"
             )
-        allowed = _default_drift(outcome) if drift is None else float(drift)
+        if drift is None:
+            drift = _default_drift(outcome)
+        allowed = _validate.non_negative(drift, "drift")
         self.comparisons.append(Comparison(quantity, relation, arguments, outcome, allowed))
 
 
@@ -364,7 +374,7 @@ def not_checked(id: str, because: str) -> Report:
         A malformed id or no reason.
     """
     label = _label(id)
-    if not because.strip():
+    if not _validate.text(because, "because").strip():
         raise ValueError("because: say why the result is not checked")
     return Report(
         {"id": label, "status": "not checked", "because": because.strip(), "comparisons": []}

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from ibcore import _validate
+
 __all__ = ["BOUNDS", "RELATIONS", "Outcome", "Relation", "evaluate", "fit_rate", "resolution"]
 
 Relation = Literal["equal", "at most", "at least", "rate", "limit", "exact", "qualitative"]
@@ -63,12 +65,17 @@ class Outcome:
 
 def _numbers(value: ArrayLike, name: str) -> NDArray[np.float64]:
     """Finite numbers as a float64 array; a NaN must never decide a comparison."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array of real numbers ({error})") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
     array = array.astype(np.float64)
     if array.size == 0:
-        raise ValueError(f"{name}: no instances; a claim about nothing is not a claim")
+        raise ValueError(
+            f"{name}: no instances; a claim about nothing is not a claim, expected at least one"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(array)][0]}")
     return array
@@ -95,10 +102,9 @@ def _tolerance(rtol: float | None, atol: float | None) -> tuple[float, str]:
     """The one tolerance that was given, and its unit."""
     if (rtol is None) == (atol is None):
         raise ValueError("tolerance: give exactly one of rtol and atol")
-    value, unit = (rtol, "relative") if rtol is not None else (atol, "absolute")
-    if value is None or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{unit} tolerance: expected a finite number >= 0, got {value}")
-    return float(value), unit
+    if rtol is not None:
+        return _validate.non_negative(rtol, "rtol"), "relative"
+    return _validate.non_negative(atol, "atol"), "absolute"
 
 
 def _scale(predicted: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
@@ -161,7 +167,7 @@ def _limit(
     """Last axis of `measured`: growing horizons. Close at the last one, and closer than before."""
     path = np.atleast_2d(_numbers(measured, "measured"))
     if path.shape[-1] < 2:
-        raise ValueError("measured: a limit needs at least two horizons along the last axis")
+        raise ValueError("measured: a limit needs two horizons, expected them along the last axis")
     last, p = _instances(path[..., -1], predicted)
     first = np.broadcast_to(path[..., 0], path[..., -1].shape).ravel()
     tolerance, unit = _tolerance(rtol, atol)
@@ -200,7 +206,7 @@ def fit_rate(log_x: ArrayLike, log_y: ArrayLike) -> tuple[NDArray[np.float64], f
     if xs.ndim != 2 or count < 6:
         raise ValueError(f"log_x: expected at least 6 points in a row, got shape {xs.shape}")
     if ys.shape[-1] != count or len(xs) not in (1, len(ys)):
-        raise ValueError(f"log_y: shape {ys.shape} does not match log_x, of shape {xs.shape}")
+        raise ValueError(f"log_y: shape {ys.shape} does not match log_x, expected {xs.shape}")
     quantile = special.stdtrit(count - 2, 0.975)
     slopes, widths = [], []
     for x, y in zip(np.broadcast_to(xs, ys.shape), ys, strict=True):
@@ -295,6 +301,8 @@ def evaluate(relation: Relation, **arguments: Any) -> Outcome:
         No instances, values that are not finite, shapes that do not match, or a tolerance that is
         missing or ambiguous.
     """
+    if relation not in RELATIONS:
+        raise ValueError(f"relation: {relation!r} is not one of {', '.join(RELATIONS)}")
     return _EVALUATE[relation](**arguments)
 
 

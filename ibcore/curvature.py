@@ -95,6 +95,7 @@ def gradient(loss: Objective, theta: ArrayLike) -> FloatArray:
     ValueError
         `theta` is not a finite vector, or the gradient is not finite there.
     """
+    _validate.function(loss, "loss")
     import torch
 
     return _array(torch.func.grad(loss)(_tensor(theta)), "gradient")
@@ -118,6 +119,7 @@ def hessian(loss: Objective, theta: ArrayLike) -> FloatArray:
     ValueError
         `theta` is not a finite vector, or the Hessian is not finite there.
     """
+    _validate.function(loss, "loss")
     import torch
 
     # Reverse over reverse: forward mode scripts its rules, which newer versions warn about.
@@ -146,6 +148,7 @@ def hessian_product(loss: Objective, theta: ArrayLike) -> Callable[[FloatArray],
     ValueError
         `theta` is not a finite vector, or the gradient is not finite there.
     """
+    _validate.function(loss, "loss")
     import torch
 
     point = _tensor(theta).requires_grad_()
@@ -180,6 +183,7 @@ def jacobian(outputs: Objective, theta: ArrayLike) -> FloatArray:
     ValueError
         `theta` is not a finite vector, or the Jacobian is not finite there.
     """
+    _validate.function(outputs, "outputs")
     import torch
 
     found = torch.func.jacrev(lambda point: outputs(point).reshape(-1))(_tensor(theta))
@@ -256,6 +260,7 @@ def sharpness(
     CurvatureError
         No convergence after so many restarts.
     """
+    _validate.function(product, "product")
     dimension = _validate.integer(dimension, "dimension", minimum=1)
     restarts = _validate.integer(restarts, "restarts", minimum=1)
     rtol = _validate.positive(rtol, "rtol")

@@ -57,6 +57,8 @@ class Dataset:
     def __post_init__(self) -> None:
         x = _validate.matrix(self.x, "x")
         _validate.vector(self.y, "y", x.shape[0])
+        _validate.text(self.name, "name")
+        _validate.text(self.provenance, "provenance")
 
     @property
     def signed(self) -> FloatArray:
@@ -123,6 +125,7 @@ def soudry_figure1(rng: np.random.Generator, *, asymmetric: bool = False) -> Dat
     -----
     The paper gives the support vectors; its other points are random and not published.
     """
+    _validate.flag(asymmetric, "asymmetric")
     rng = _validate.generator(rng, "rng")
     pair = np.array([[0.5, 1.5], [1.2, 0.8] if asymmetric else [1.5, 0.5]])
     along, across = rng.uniform(1.4, 2.4, size=12), rng.uniform(-1.0, 1.0, size=12)
@@ -375,6 +378,8 @@ def mnist(
     ValueError
         Digits, sizes or `rng` out of range.
     """
+    _validate.sequence(digits, "digits", "digits")
+    _validate.flag(bias, "bias")
     wanted = [_validate.integer(digit, "digits", 0) for digit in digits]
     if len(wanted) < 2 or len(set(wanted)) < len(wanted) or max(wanted) > 9:
         raise ValueError(f"digits is {wanted}; allowed: at least two distinct digits 0..9")

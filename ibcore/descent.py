@@ -155,6 +155,7 @@ def gradient_descent(
     update is linear, so for small N + d one matrix maps slopes and iterate to the next margins and
     iterate: two NumPy calls a step.
     """
+    _validate.instance(loss, "loss", Loss)
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
     momentum = _validate.fraction(momentum, "momentum")
     slope_at = _slope_of_negated(loss)
@@ -211,6 +212,7 @@ def normalized_gradient_descent(
     Nacson et al. 2019, Convergence of Gradient Descent on Separable Data (aggressive steps:
     exponential loss, ‖x_n‖ <= 1, η = 1, decay = 1/2).
     """
+    _validate.instance(loss, "loss", Loss)
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
     decay = _validate.non_negative(decay, "decay")
     if by not in ("loss", "gradient"):
@@ -291,6 +293,8 @@ def stochastic_gradient_descent(
     -----
     Nacson et al. 2019, Stochastic Gradient Descent on Separable Data: Theorem 1, cases 1 and 2.
     """
+    _validate.instance(loss, "loss", Loss)
+    _validate.flag(replacement, "replacement")
     signed = _validate.matrix(signed, "signed")
     n_samples, n_features = signed.shape
     runs = _validate.integer(runs, "runs", 1)
@@ -431,6 +435,7 @@ def adam(
     -----
     Soudry et al. 2018, discussion of adaptive methods: the limit is not the L2 max margin.
     """
+    _validate.instance(loss, "loss", Loss)
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
     beta1, beta2 = _validate.fraction(beta1, "beta1"), _validate.fraction(beta2, "beta2")
     epsilon = _validate.positive(epsilon, "epsilon")
@@ -499,6 +504,7 @@ def adagrad(
     argmin wᵀ G_∞^{1/2} w subject to x_nᵀw >= 1, and its log-time flow is `flow.log_time_flow` on
     the rescaled samples (Soudry et al. 2018, discussion of adaptive methods).
     """
+    _validate.instance(loss, "loss", Loss)
     signed, step_size, times, w = _checked(signed, step_size, record_at, w0)
     start = _validate.positive(initial_accumulator, "initial_accumulator")
     gradient = _gradient(signed, loss)
@@ -560,7 +566,11 @@ def softmax_gradient_descent(
     y = _validate.classes(y, "y", n_classes, len(x))
     step_size = _validate.positive(step_size, "step_size")
     times = _validate.update_counts(record_at, "record_at")
-    w = np.zeros((n_classes, x.shape[1])) if w0 is None else class_weights(w0, n_classes, x)
+    w = (
+        np.zeros((n_classes, x.shape[1]))
+        if w0 is None
+        else class_weights(w0, n_classes, x.shape[1])
+    )
     scaled, others = np.ascontiguousarray(step_size * x), np.ones((len(x), n_classes))
     others[np.arange(len(x)), y] = 0.0
 
@@ -577,11 +587,13 @@ def softmax_gradient_descent(
     return Trajectory(times, _record(_repeat(step), (w,), times, step_size)[0])
 
 
-def class_weights(value: ArrayLike, n_classes: int, x: FloatArray) -> FloatArray:
+def class_weights(w0: ArrayLike, n_classes: int, n_features: int) -> FloatArray:
     """Return a writable copy of weights with one row a class, or raise `ValueError`."""
-    weights = _validate.matrix(value, "w0", x.shape[1])
-    if len(weights) != n_classes:
-        raise ValueError(f"w0 has shape {weights.shape}; allowed: ({n_classes}, {x.shape[1]})")
+    k = _validate.integer(n_classes, "n_classes", 2)
+    d = _validate.integer(n_features, "n_features", 1)
+    weights = _validate.matrix(w0, "w0", d)
+    if len(weights) != k:
+        raise ValueError(f"w0 has shape {weights.shape}; allowed: ({k}, {d})")
     return weights.copy()
 
 

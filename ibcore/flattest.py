@@ -83,6 +83,7 @@ def flattest_rescaling(
     every rescaling from below; u = 1/√N gives that of Nacson et al. The network is rescaled to meet
     it with equality for the top eigenvector, averaged over the iterations, until it stays.
     """
+    _validate.instance(net, "net", ShallowNet)
     rtol, rounds = _validate.positive(rtol, "rtol"), _validate.integer(rounds, "rounds", 1)
     z = net.preactivations(x)
     extended = np.column_stack([_validate.matrix(x, "x"), np.ones(z.shape[1])])

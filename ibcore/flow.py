@@ -161,6 +161,7 @@ def log_total_loss(signed: ArrayLike, weights: ArrayLike, loss: Loss = EXPONENTI
     ValueError
         Bad shapes or values that are not finite.
     """
+    _validate.instance(loss, "loss", Loss)
     signed = _validate.matrix(signed, "signed")
     weights = _validate.matrix(weights, "weights", signed.shape[1])
     return np.asarray(logsumexp(loss.log_value(weights @ signed.T), axis=1))
@@ -227,6 +228,8 @@ def log_time_flow(
     AdaGrad with its accumulator frozen at G is this flow on the samples G^{-1/4} x, with weights
     G^{1/4} w. A loss with the tail c e^{-au} is this flow on a x with η c/a (Soudry et al. 2018).
     """
+    _validate.instance(loss, "loss", Loss)
+    _validate.flag(discrete, "discrete")
     signed = _validate.matrix(signed, "signed")
     step_size = _validate.positive(step_size, "step_size")
     w = _validate.vector(w0, "w0", signed.shape[1])
@@ -288,6 +291,7 @@ def descend_then_flow(
     FlowError
         The solver gives up.
     """
+    _validate.flag(discrete, "discrete")
     direct_times = _validate.times(record_at, "record_at", minimum=1)
     s_direct = np.log(direct_times)
     s_flow = _validate.times(s_eval, "s_eval")
@@ -365,6 +369,8 @@ def stochastic_leap(
     the problem is stiff. Written for Nacson et al. 2019, Stochastic Gradient Descent on Separable
     Data, at horizons that steps cannot reach; compare `log_time_flow`, the case without noise.
     """
+    _validate.instance(loss, "loss", Loss)
+    _validate.flag(replacement, "replacement")
     signed = _validate.matrix(signed, "signed")
     step_size = _validate.positive(step_size, "step_size")
     w = _validate.matrix(w0, "w0", signed.shape[1]).copy()
@@ -536,7 +542,7 @@ def log_time_softmax_flow(
     x = _validate.matrix(x, "x")
     y = _validate.classes(y, "y", n_classes, len(x))
     step_size = _validate.positive(step_size, "step_size")
-    start = class_weights(w0, n_classes, x)
+    start = class_weights(w0, n_classes, x.shape[1])
     s0 = _validate.number(s0, "s0")
     times = _validate.times(s_eval, "s_eval", minimum=s0)
     rtol = _validate.positive(rtol, "rtol")
@@ -616,6 +622,7 @@ def log_time_euler(
     -----
     Soudry et al. 2018, Corollary 8.
     """
+    _validate.function(velocity, "velocity")
     w = _validate.array(w0, "w0").copy()
     s = _validate.number(s0, "s0")
     times = _validate.times(s_eval, "s_eval", minimum=s)
@@ -689,6 +696,7 @@ def deep_linear_flow(
     A(w) = ‖w‖^{2-2/L} (I + (L-1) w wᵀ/‖w‖²) (Arora et al. 2018, Theorem 1, with one output).
     A reads the norm in w only, so the flow cannot be cut down to the span of the samples.
     """
+    _validate.instance(loss, "loss", Loss)
     signed = _validate.matrix(signed, "signed")
     depth = _validate.integer(depth, "depth", 1)
     w = _nonzero(w0, "w0", signed.shape[1])
@@ -825,6 +833,7 @@ def layered_flow(
     Nacson et al. 2019, Convergence of Gradient Descent on Separable Data (linear networks of any
     depth). `models.deep_linear_gradients` gives the gradients; the Jacobian is by differences.
     """
+    _validate.instance(loss, "loss", Loss)
     signed = _validate.matrix(signed, "signed")
     start = deep_linear_layers(layers, "layers", signed.shape[1])
     s = _validate.number(s0, "s0")
@@ -1069,6 +1078,8 @@ def flow_to_interpolation(
     The eighth-order method of Dormand and Prince. Near the end it is limited by stability, not by
     accuracy, which keeps its errors at rounding.
     """
+    _validate.function(velocity, "velocity")
+    _validate.function(residual, "residual")
     state = _validate.vector(start, "start")
     stop, rtol = _validate.positive(stop, "stop"), _validate.positive(rtol, "rtol")
     horizon = _validate.positive(horizon, "horizon")
@@ -1353,6 +1364,7 @@ def _check_pull(signed: FloatArray, w: FloatArray, loss: Loss) -> None:
 
 def _check_solution(signed: FloatArray, hard: HardMargin) -> None:
     """Refuse a hard-margin solution of other samples."""
+    _validate.instance(hard, "hard", HardMargin)
     if hard.w.shape != signed.shape[1:] or hard.support.shape != signed.shape[:1]:
         belongs = False
     else:

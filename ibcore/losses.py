@@ -237,6 +237,7 @@ def scaled(loss: Loss, a: float, c: float) -> Loss:
     -----
     Soudry et al. 2018, after Assumption 3: a and c can be absorbed into x_n and η.
     """
+    _validate.instance(loss, "loss", Loss)
     a, c = _validate.positive(a, "a"), _validate.positive(c, "c")
     if loss.tail is None:
         raise ValueError(f"loss {loss.name!r} has no exponential tail; allowed: a loss with one")

@@ -641,6 +641,7 @@ def direction_gap(w: ArrayLike, w_hat: ArrayLike) -> FloatArray:
 
 def _points(signed: ArrayLike, hard: HardMargin) -> FloatArray:
     """Return `signed` as a matrix after checking that `hard` can be its solution."""
+    _validate.instance(hard, "hard", HardMargin)
     x = _validate.matrix(signed, "signed")
     if x.shape != (hard.dual.size, hard.w.size):
         raise ValueError(
@@ -678,6 +679,7 @@ def margin_gap_constant(hard: HardMargin) -> float:
     support and ŵ·w̃ = Σ α_n x_n·w̃, the gap is [ŵ·w̃/‖ŵ‖² - min_S x_n·w̃]/(‖ŵ‖ log t) to leading
     order, and η cancels.
     """
+    _validate.instance(hard, "hard", HardMargin)
     alpha = hard.dual[hard.positive]
     ratio = alpha / alpha.max()
     return float(-special.xlogy(ratio, ratio).sum() / ratio.sum()) / hard.norm
@@ -707,6 +709,7 @@ def direction_gap_constant(hard: HardMargin, residual: ArrayLike) -> float:
     -----
     Constant of the rate in Soudry et al. 2018, Theorem 5.
     """
+    _validate.instance(hard, "hard", HardMargin)
     w_tilde = _validate.vector(residual, "residual", hard.w.size)
     unit = hard.w * hard.margin
     return float(np.linalg.norm(w_tilde - (unit @ w_tilde) * unit)) / hard.norm
@@ -776,6 +779,7 @@ def residual_limit(
     Soudry et al. 2018, Theorem 4. A tail c e^{-au} is this one on the points a x_n with the step
     η c/a.
     """
+    _validate.flag(check_span, "check_span")
     x = _points(signed, hard)
     eta = _validate.positive(step_size, "step_size")
     start = _validate.vector(w0, "w0", hard.w.size)

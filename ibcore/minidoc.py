@@ -198,6 +198,7 @@ def scan(pages: Pages) -> Scan:
     -------
     ndarray of uint8, shape (n, 128, 192)
     """
+    _validate.instance(pages, "pages", Pages)
     images = np.full((len(pages), HEIGHT, WIDTH), 255, dtype=np.uint8)
     ids, corners = pages.word_ids.tolist(), pages.corners.tolist()
     for n, image in enumerate(images):
@@ -208,6 +209,14 @@ def scan(pages: Pages) -> Scan:
             part = image[y : y + ink.shape[0], x : x + ink.shape[1]]
             part[:] = part * (255 - ink.astype(np.uint16)) // 255
     return images
+
+
+def _scans(scans: Scan) -> None:
+    """Refuse what is no stack of scans."""
+    if not isinstance(scans, np.ndarray) or scans.dtype != np.uint8:
+        raise ValueError(f"scans is a {type(scans).__name__}; allowed: an array of uint8")
+    if scans.ndim != 3 or scans.shape[1:] != (HEIGHT, WIDTH):
+        raise ValueError(f"scans has shape {scans.shape}; allowed: (n, {HEIGHT}, {WIDTH})")
 
 
 def reduce(scans: Scan, budget: int) -> NDArray[np.float32]:
@@ -228,7 +237,8 @@ def reduce(scans: Scan, budget: int) -> NDArray[np.float32]:
     ValueError
         Another budget.
     """
-    if budget not in BUDGETS:
+    _scans(scans)
+    if _validate.integer(budget, "budget") not in BUDGETS:
         raise ValueError(f"budget: expected one of {', '.join(map(str, BUDGETS))}, got {budget!r}")
     k = BUDGETS[budget]
     blocks = scans.reshape(len(scans), HEIGHT // k, k, WIDTH // k, k)
@@ -255,6 +265,7 @@ def degrade(scans: Scan, factor: float, noise: float, rng: np.random.Generator) 
     """
     factor, noise = _validate.positive(factor, "factor"), _validate.non_negative(noise, "noise")
     rng = _validate.generator(rng, "rng")
+    _scans(scans)
     if factor > 1:
         raise ValueError(f"factor: expected at most 1, got {factor}")
     rows, columns = (_resampling(size, factor) for size in (HEIGHT, WIDTH))
@@ -290,6 +301,7 @@ def letters(words: Sequence[str]) -> IntArray:
     -------
     ndarray of int, shape (len(words), 6)
     """
+    _validate.sequence(words, "words", "words")
     codes = np.zeros((len(words), LETTERS), dtype=np.int64)
     for row, word in zip(codes, words, strict=True):
         for k, character in enumerate(word.upper()[:LETTERS]):
@@ -305,6 +317,7 @@ def _codes() -> IntArray:
 
 def transcript(pages: Pages) -> tuple[IntArray, FloatArray]:
     """The perfect transcript: letters, shape (n, 8, 6), and boxes, shape (n, 8, 4)."""
+    _validate.instance(pages, "pages", Pages)
     return _codes()[pages.word_ids], pages.boxes
 
 
@@ -331,6 +344,7 @@ def pad(
     ValueError
         No page.
     """
+    _validate.sequence(pages, "pages", "transcripts")
     if not pages:
         raise ValueError("pages: expected at least one transcript, got none")
     most = max(1, *(len(words) for words in pages))
@@ -365,6 +379,9 @@ def readable(
     key, value : ndarray of bool, shape (len(read),)
         Whether the key was read, which a question about the highlight does not need, and the value.
     """
+    _validate.instance(pages, "pages", Pages)
+    _validate.instance(questions, "questions", Questions)
+    _validate.sequence(read, "read", "transcripts")
     key = np.ones(len(read), dtype=np.bool_)
     value = np.zeros(len(read), dtype=np.bool_)
     for n, words in enumerate(read):
@@ -403,9 +420,11 @@ def ask(
     ValueError
         `per_page` below one, or shares that are no probabilities.
     """
+    _validate.instance(pages, "pages", Pages)
     per_page = _validate.integer(per_page, "per_page", 1)
     rng = _validate.generator(rng, "rng")
-    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+    shares = (*_validate.vector(shares, "shares", 3).tolist(),)
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"shares: expected three probabilities that sum to 1, got {shares}")
     page = np.repeat(np.arange(len(pages)), per_page)
     kind = np.searchsorted(np.cumsum(shares)[:2], rng.random(len(page)), side="right")

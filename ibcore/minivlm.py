@@ -104,7 +104,7 @@ class Block(nn.Module):
 
 def _initialise(module: nn.Module, seed: int) -> None:
     """Draw all weights from a NumPy seed: variance 1 / fan-in, embeddings small, biases zero."""
-    rng = np.random.default_rng(seed)
+    rng = _stream(seed)
     with torch.no_grad():
         for part in module.modules():
             if isinstance(part, (nn.LayerNorm, nn.GroupNorm)):
@@ -229,7 +229,8 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         _validate.integer(n_queries, "n_queries", 1)
-        self.aware, self.compress = aware, compress
+        self.aware = _validate.flag(aware, "aware")
+        self.compress = _validate.flag(compress, "compress")
         self.characters = nn.Embedding(minidoc.OTHER + 1, 16)
         self.spell = nn.Linear(16 * minidoc.LETTERS, D)
         self.place = nn.Linear(8 * OCTAVES, D)
@@ -293,6 +294,7 @@ def _descend(
     held: Callable[[int], Iterable[nn.Parameter]] = lambda step: (),
 ) -> Iterator[float]:
     """AdamW with one cycle: 10 % linear warm-up, then a cosine to zero. Yields the losses."""
+    steps, rate = _validate.integer(steps, "steps", 0), _validate.positive(rate, "rate")
     trained = list(parameters)
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     for step in range(steps):
@@ -308,6 +310,11 @@ def _descend(
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         yield loss.item()
+
+
+def _stream(seed: int) -> np.random.Generator:
+    """The random numbers of a seed; without a seed they would differ from run to run."""
+    return np.random.default_rng(_validate.integer(seed, "seed", 0))
 
 
 def _ints(values: ArrayLike) -> Tensor:
@@ -338,7 +345,8 @@ def train_text(base: Base, seed: int, steps: int = 500) -> Iterator[float]:
         Of the pages and questions.
     steps : int
     """
-    rng = np.random.default_rng(seed)
+    _validate.instance(base, "base", Base)
+    rng = _stream(seed)
 
     def loss_of(step: int) -> Tensor:
         pages = minidoc.draw(64, rng)
@@ -384,7 +392,9 @@ def train_vision(base: Base, heads: ReadOut, seed: int, steps: int = 500) -> Ite
         Of the pages.
     steps : int
     """
-    rng = np.random.default_rng(seed)
+    _validate.instance(base, "base", Base)
+    _validate.instance(heads, "heads", ReadOut)
+    rng = _stream(seed)
 
     def loss_of(step: int) -> Tensor:
         pages = minidoc.draw(24, rng)
@@ -407,7 +417,9 @@ def train_answers(base: Base, heads: ReadOut, seed: int, steps: int = 1200) -> I
         Of the pages and questions.
     steps : int
     """
-    rng = np.random.default_rng(seed)
+    _validate.instance(base, "base", Base)
+    _validate.instance(heads, "heads", ReadOut)
+    rng = _stream(seed)
 
     def loss_of(step: int) -> Tensor:
         place = step % len(BASE_CYCLE)
@@ -442,6 +454,7 @@ class WordHeads(nn.Module):
 
     def __init__(self, n_queries: int, seed: int) -> None:
         super().__init__()
+        _validate.integer(n_queries, "n_queries", 1)
         self.word, self.query = nn.Linear(D, 28), nn.Linear(D, 20)
         self.joint = nn.Linear(n_queries * D, minidoc.ROWS * 20)
         _initialise(self, seed)
@@ -474,7 +487,8 @@ def pretrain_encoder(
     rate : float
         Largest learning rate.
     """
-    rng = np.random.default_rng(seed)
+    _validate.instance(encoder, "encoder", Encoder)
+    rng = _stream(seed)
     m = encoder.queries.num_embeddings
     heads = WordHeads(m, seed)
 
@@ -521,6 +535,7 @@ def expand(encoder: Encoder, n_queries: int, seed: int) -> Encoder:
     -------
     Encoder
     """
+    _validate.instance(encoder, "encoder", Encoder)
     wide = Encoder(n_queries, seed, aware=encoder.aware, compress=encoder.compress)
     state = {k: v for k, v in encoder.state_dict().items() if k != "queries.weight"}
     wide.load_state_dict(state, strict=False)
@@ -553,9 +568,13 @@ def align(
     ValueError
         The base is not frozen.
     """
+    _validate.instance(base, "base", Base)
+    _validate.instance(encoder, "encoder", Encoder)
     if any(p.requires_grad for p in base.parameters()):
         raise ValueError("base: expected frozen parameters; see `freeze`")
-    rng = np.random.default_rng(seed)
+    rng = _stream(seed)
+    text_steps = _validate.integer(text_steps, "text_steps", 0)
+    image_steps = _validate.integer(image_steps, "image_steps", 0)
     inner = [
         p for name, p in encoder.named_parameters() if not name.startswith(("queries", "projector"))
     ]
@@ -588,6 +607,7 @@ def align(
 
 def freeze(module: nn.Module) -> None:
     """Round all weights to float16 values, kept in float32, and switch their gradients off."""
+    _validate.instance(module, "module", nn.Module)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(parameter.half().float())
@@ -607,6 +627,7 @@ def state_hash(module: nn.Module) -> str:
     str
         64 hexadecimal digits.
     """
+    _validate.instance(module, "module", nn.Module)
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())
@@ -629,8 +650,9 @@ def look(base: Base, scans: minidoc.Scan, budget: int) -> Tensor:
     ValueError
         Another budget.
     """
-    dtype = base.digit.weight.dtype
-    if budget == 0:
+    dtype = _validate.instance(base, "base", Base).digit.weight.dtype
+    _validate.instance(scans, "scans", np.ndarray)
+    if _validate.integer(budget, "budget") == 0:
         return torch.zeros(len(scans), 0, D, dtype=dtype)
     parts = np.array_split(scans, math.ceil(len(scans) / 250))
     return torch.cat([base.look(_images(part, budget).to(dtype)) for part in parts])
@@ -658,11 +680,15 @@ def encode(
     -------
     Tensor, shape (q, M, 64)
     """
-    like = encoder.queries.weight.dtype
-    mask = None if present is None else torch.as_tensor(np.asarray(present))
-    result: Tensor = encoder(
-        _ints(letters), torch.as_tensor(np.asarray(boxes)).to(like), _ints(asked), mask
-    )
+    like = _validate.instance(encoder, "encoder", Encoder).queries.weight.dtype
+    n = _validate.real(letters, "letters").shape[:2]
+    codes = _validate.indices(letters, "letters", minidoc.OTHER + 1, (*n, minidoc.LETTERS))
+    where = _validate.shaped(_validate.array(boxes, "boxes"), "boxes", (*n, 4))
+    questions = _validate.indices(asked, "asked", ASKED, n[:1])
+    mask = None
+    if present is not None:
+        mask = torch.as_tensor(_validate.shaped(_validate.flags(present, "present"), "present", n))
+    result: Tensor = encoder(_ints(codes), torch.as_tensor(where).to(like), _ints(questions), mask)
     return result
 
 
@@ -689,7 +715,12 @@ def answer(base: Base, asked: ArrayLike, *context: Tensor) -> IntArray:
     """
     if not context:
         raise ValueError("context: expected at least one tensor; an empty one says nothing is seen")
-    before, question = torch.cat(context, dim=1), _ints(asked)
+    _validate.instance(base, "base", Base)
+    for k, part in enumerate(context):
+        if not torch.isfinite(_validate.instance(part, f"context[{k}]", Tensor)).all():
+            raise ValueError(f"context[{k}] has entries that are NaN; allowed: finite numbers")
+    question = _ints(_validate.indices(asked, "asked", ASKED, (len(context[0]),)))
+    before = torch.cat(context, dim=1)
     # Parts that stay in the processor's cache.
     parts = [slice(start, start + 200) for start in range(0, len(question), 200)]
     return np.concatenate([_greedy(base, before[part], question[part]) for part in parts])
@@ -715,6 +746,7 @@ def _greedy(base: Base, context: Tensor, asked: Tensor) -> IntArray:
 
 def pack(modules: dict[str, nn.Module]) -> dict[str, np.ndarray[Any, Any]]:
     """The weights of modules as float16 arrays, named ``module/weight``."""
+    _validate.instance(modules, "modules", dict)
     return {
         f"{name}/{key}": value.detach().numpy().astype(np.float16)
         for name, module in modules.items()
@@ -746,6 +778,7 @@ def pretrained(dtype: torch.dtype = torch.float64) -> tuple[Base, dict[int, Enco
     encoders : dict of Encoder
         By the number of queries.
     """
+    _validate.instance(dtype, "dtype", torch.dtype)
     base, encoders = Base(), {m: Encoder(m) for m in (1, 4, 8)}
     with (files("ibcore") / "data" / "docvlm.npz").open("rb") as file, np.load(file) as arrays:
         _unpack(base, "base", arrays)

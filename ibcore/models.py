@@ -44,6 +44,9 @@ def deep_linear_layers(
     ValueError
         No layers, matrices that are not finite, or shapes that do not chain to one output.
     """
+    _validate.sequence(layers, _validate.text(name, "name"), "matrices")
+    if n_features is not None:
+        _validate.integer(n_features, "n_features", 1)
     checked = [_validate.matrix(layer, f"{name}[{k}]") for k, layer in enumerate(layers)]
     widths = [n_features if n_features is not None else checked[0].shape[1] if checked else 0]
     widths += [layer.shape[0] for layer in checked]

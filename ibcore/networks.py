@@ -54,6 +54,8 @@ class Network:
     biases: bool = True
 
     def __post_init__(self) -> None:
+        _validate.sequence(self.widths, "widths", "integers")
+        _validate.flag(self.biases, "biases")
         if len(self.widths) < 2:
             raise ValueError(f"widths: expected at least two, got {self.widths}")
         for k, width in enumerate(self.widths):
@@ -123,14 +125,16 @@ class Network:
         ValueError
             Shapes that do not fit the network.
         """
+        import torch
+
+        _validate.instance(theta, "theta", torch.Tensor)
+        _validate.instance(x, "x", torch.Tensor)
         if tuple(theta.shape) != (self.n_parameters,):
             raise ValueError(
                 f"theta: expected shape ({self.n_parameters},), got {tuple(theta.shape)}"
             )
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
             raise ValueError(f"x: expected shape (N, {self.widths[0]}), got {tuple(x.shape)}")
-        import torch
-
         parts = iter(torch.split(theta, [math.prod(shape) for shape in self.shapes]))
         last = len(self.widths) - 2
         for k, (fan_in, fan_out) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
@@ -174,6 +178,7 @@ def squared_loss(network: Network, x: ArrayLike, y: ArrayLike) -> Objective:
     ValueError
         Data that are not finite, or whose shapes do not fit the network or each other.
     """
+    _validate.instance(network, "network", Network)
     import torch
 
     samples = _validate.matrix(x, "x", network.widths[0])

@@ -229,6 +229,7 @@ def orthant_path(
     and Keane). When the weights have become uneven, by an effective sample size below M/2, the
     particles are resampled and moved along exact Hamiltonian trajectories.
     """
+    _validate.sequence(checkpoints, "checkpoints", "integers")
     k = _validate.matrix(covariance, "covariance")
     factor = _cholesky(k)
     n_samples = len(k)

@@ -15,6 +15,8 @@ import numpy as np
 from cycler import cycler
 from numpy.typing import ArrayLike
 
+from ibcore import _validate
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -96,11 +98,28 @@ def panels(columns: int = 1, *, rows: int = 1, height: float = 2.9) -> tuple[Fig
     ValueError
         A grid without cells or a height that is not positive.
     """
-    if columns < 1 or rows < 1:
-        raise ValueError(f"columns, rows: expected at least 1, got {columns} and {rows}")
-    if not height > 0:
-        raise ValueError(f"height: expected a positive number of inches, got {height}")
+    columns = _validate.integer(columns, "columns", 1)
+    rows, height = _validate.integer(rows, "rows", 1), _validate.positive(height, "height")
     return plt.subplots(rows, columns, figsize=(WIDTH, height * rows))
+
+
+def _axes(ax: object) -> None:
+    """Refuse what cannot be drawn in."""
+    from matplotlib.axes import Axes
+
+    _validate.instance(ax, "ax", Axes)
+
+
+def _line(ax: Axes, x: ArrayLike, y: ArrayLike, style: dict[str, Any]) -> list[Line2D]:
+    """Draw a line of real numbers; where one is NaN, matplotlib leaves a gap."""
+    _axes(ax)
+    for name, values in (("x", x), ("y", y)):
+        _validate.real(values, name)
+    if len(np.atleast_1d(x)) != len(np.atleast_1d(y)):
+        raise ValueError(
+            f"x, y have the shapes {np.shape(x)} and {np.shape(y)}; allowed: the same length"
+        )
+    return ax.plot(x, y, **style)
 
 
 def theory(ax: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> list[Line2D]:
@@ -110,25 +129,31 @@ def theory(ax: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> list[Line2D]:
     ----------
     ax : matplotlib.axes.Axes
     x, y : array_like, shape (n,)
+        A NaN leaves a gap.
     **style
         Passed to `Axes.plot`.
+
+    Raises
+    ------
+    ValueError
+        Not axes, not numbers, or lengths that differ.
     """
-    return ax.plot(x, y, **{"color": THEORY, "lw": 1.2, "zorder": 3, **style})
+    return _line(ax, x, y, {"color": THEORY, "lw": 1.2, "zorder": 3, **style})
 
 
 def measured(ax: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> list[Line2D]:
     """Draw measurements: blue points. Parameters as in `theory`."""
-    return ax.plot(x, y, **{"color": MEASURED, "marker": "o", "ls": "none", **style})
+    return _line(ax, x, y, {"color": MEASURED, "marker": "o", "ls": "none", **style})
 
 
 def curve(ax: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> list[Line2D]:
     """Draw a measured trajectory too dense for points: a blue line. Parameters as in `theory`."""
-    return ax.plot(x, y, **{"color": MEASURED, **style})
+    return _line(ax, x, y, {"color": MEASURED, **style})
 
 
 def control(ax: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> list[Line2D]:
     """Draw a control: vermilion and dashed. Parameters as in `theory`."""
-    return ax.plot(x, y, **{"color": CONTROL, "ls": "--", **style})
+    return _line(ax, x, y, {"color": CONTROL, "ls": "--", **style})
 
 
 def separator(ax: Axes, w: Sequence[float] | np.ndarray, **style: Any) -> None:
@@ -147,9 +172,10 @@ def separator(ax: Axes, w: Sequence[float] | np.ndarray, **style: Any) -> None:
     ValueError
         `w` is not a finite, non-zero vector of the plane.
     """
-    normal = np.asarray(w, dtype=float)
-    if normal.shape != (2,) or not np.isfinite(normal).all() or not normal.any():
+    normal = _validate.vector(w, "w", 2)
+    if not normal.any():
         raise ValueError(f"w: expected a finite, non-zero vector of shape (2,), got {w!r}")
+    _axes(ax)
     ax.axline((0.0, 0.0), (-normal[1], normal[0]), **{"color": THEORY, "lw": 1.2, **style})
 
 
@@ -163,4 +189,6 @@ def decades(ax: Axes, ticks: Sequence[int]) -> None:
     ticks : sequence of int
         The exponents to label.
     """
+    _axes(ax)
+    _validate.sequence(ticks, "ticks", "integers")
     ax.set_xticks(list(ticks), [rf"$10^{{{k}}}$" for k in ticks])

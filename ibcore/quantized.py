@@ -187,6 +187,7 @@ def neuron_law(inputs: ArrayLike, alphabet: ArrayLike, *, scaled: bool = False) 
     ValueError
         Inputs that are not whole numbers of that shape, or an alphabet without two distinct values.
     """
+    _validate.flag(scaled, "scaled")
     points, letters = _whole_points(inputs), _alphabet(alphabet)
     active = _activations(points, letters, scaled)
     values = (letters[:, None, None] * active.values).reshape(-1, len(points))
@@ -212,6 +213,8 @@ def convolve(a: Law, b: Law) -> Law:
     ValueError
         The vectors differ in length.
     """
+    _validate.instance(a, "a", Law)
+    _validate.instance(b, "b", Law)
     if a.values.shape[1] != b.values.shape[1]:
         raise ValueError(
             f"b has vectors of length {b.values.shape[1]}; allowed: {a.values.shape[1]}, as in a"
@@ -245,6 +248,9 @@ def sign_counts(left: Law, right: Law, offset: Law) -> FloatArray:
     ValueError
         Lengths that do not match, or more than 16 points.
     """
+    _validate.instance(left, "left", Law)
+    _validate.instance(right, "right", Law)
+    _validate.instance(offset, "offset", Law)
     m = right.values.shape[1]
     if left.values.shape[1] != m or offset.values.shape[1] != 1 or m > _MAX_POINTS:
         raise ValueError(
@@ -361,6 +367,7 @@ def cube_averages(by_code: ArrayLike, d: int, *, flips: bool = True) -> FloatArr
     ValueError
         Shapes that do not match, or values that are not finite.
     """
+    _validate.flag(flips, "flips")
     m = len(boolean_cube(d))
     result = _validate.vector(by_code, "by_code", 2**m)
     codes = np.arange(2**m)
@@ -406,6 +413,8 @@ def function_prior(
     64-bit keys; two of a million distinct ones share one with a probability below 1e-7. With two
     hidden layers the first is enumerated up to the symmetries of the cube.
     """
+    _validate.sequence(widths, "widths", "integers")
+    _validate.flag(scaled, "scaled")
     points, letters = boolean_cube(d), _alphabet(alphabet)
     sizes = [_validate.integer(width, "widths", 1) for width in widths]
     if len(sizes) not in (1, 2):
@@ -444,6 +453,7 @@ def inputs_prior(
     ValueError
         Arguments out of range.
     """
+    _validate.flag(scaled, "scaled")
     points, letters = _whole_points(inputs), _alphabet(alphabet)
     counts = _output_counts(points, letters, _validate.integer(width, "width", 1), scaled, None)
     return _normalised(counts)
@@ -628,9 +638,9 @@ def seen_set_law(measure: ArrayLike, n_samples: int) -> FloatArray:
 
 
 def _measure(value: ArrayLike | None, m: int | None) -> FloatArray:
-    """Check a probability vector over points; uniform where none is given."""
-    if value is None:
-        return np.full(m or 1, 1 / (m or 1))
+    """Check a probability vector over points; uniform over m where m is given, and no vector."""
+    if value is None and m:
+        return np.full(m, 1 / m)
     mu = _validate.vector(value, "measure", m)
     if mu.size > _MAX_POINTS or (mu <= 0).any() or abs(mu.sum() - 1) > 1e-12:
         raise ValueError(
@@ -771,6 +781,9 @@ def pinned_parameters(
     ValueError
         Depths that differ, or a teacher wider than the student.
     """
+    _validate.sequence(teacher, "teacher", "integers")
+    _validate.sequence(student, "student", "integers")
+    _validate.flag(scaled, "scaled")
     d = _validate.integer(d, "d", 1)
     narrow = [_validate.integer(width, "teacher", 0) for width in teacher]
     wide = [_validate.integer(width, "student", 1) for width in student]
@@ -809,6 +822,7 @@ def guess_and_check_samples(
     ValueError
         Numbers out of range.
     """
+    _validate.flag(sharp, "sharp")
     c = _validate.array(complexity, "complexity")
     eps, dlt = _validate.array(epsilon, "epsilon"), _validate.array(delta, "delta")
     for name, value, low in (("complexity", c, -1.0), ("epsilon", eps, 0.0), ("delta", dlt, 0.0)):

@@ -97,7 +97,10 @@ def bump_density(t: ArrayLike, beta: float, n_features: int) -> FloatArray:
     ValueError
         A dimension other than 2 and 3, or arguments out of range.
     """
-    beta, n_features = _validate.positive(beta, "beta"), _validate.integer(n_features, "d", 2)
+    beta, n_features = (
+        _validate.positive(beta, "beta"),
+        _validate.integer(n_features, "n_features", 2),
+    )
     s = np.sqrt(beta) * _validate.array(t, "t")
     if n_features == 3:
         quartic: FloatArray = (48 * s**2 - 16 * s**4 - 12) * np.exp(-(s**2))
@@ -189,6 +192,8 @@ def pyramid_norm(eps: float, weight: Weight | None = None, *, nodes: int = 8) ->
     eps, nodes = _validate.positive(eps, "eps"), _validate.integer(nodes, "nodes", 2)
     if eps > 0.5:
         raise ValueError(f"eps is {eps}; allowed: at most 1/2")
+    if weight is not None:
+        _validate.function(weight, "weight")
     node, share = leggauss(nodes)
     near, near_share = _panels(eps / 8, np.pi / 8, node, share)
     total = 0.0
@@ -237,5 +242,6 @@ def pyramid_rate(weight: Weight | None = None) -> float:
     """κ in ∫∫ |α| g ~ κ log²(1/ε): (8/π²)(g(0) + √2 g(1/√2)). Parameters as in `pyramid_norm`."""
     if weight is None:
         return float(8 / np.pi**2 * (1 + np.sqrt(2)))
+    _validate.function(weight, "weight")
     ends = weight(np.array([0.0, np.sqrt(0.5)]))
     return float(8 / np.pi**2 * (ends[0] + np.sqrt(2) * ends[1]))

@@ -77,9 +77,7 @@ class Interpolator:
 
 
 def _shapes(scale: ArrayLike, shape: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    scale, shape = _validate.array(scale, "scale"), _validate.array(shape, "shape")
-    if (scale <= 0).any():
-        raise ValueError(f"scale has the value {scale.min():g}; allowed: numbers > 0")
+    scale, shape = _validate.positive_array(scale, "scale"), _validate.array(shape, "shape")
     if (np.abs(shape) >= 1).any():
         worst = shape.flat[np.abs(shape).argmax()]
         raise ValueError(f"shape has the value {worst:g}; allowed: numbers in (-1, 1)")
@@ -152,10 +150,7 @@ def diagonal_potential(
 
 
 def _entropy_arguments(w: ArrayLike, root_k: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    w, root = _validate.array(w, "w"), _validate.array(root_k, "root_k")
-    if (root <= 0).any():
-        raise ValueError(f"root_k has the value {root.min():g}; allowed: numbers > 0")
-    return w, root
+    return _validate.array(w, "w"), _validate.positive_array(root_k, "root_k")
 
 
 def hyperbolic_entropy(w: ArrayLike, root_k: ArrayLike) -> FloatArray:
@@ -665,6 +660,7 @@ def least_radial(
     1 - ‖w₂‖²/r² = ‖Pz‖²/φ'(r)², where w₂ is the solution of least norm: an increasing left and a
     decreasing right side, solved to rounding.
     """
+    _validate.function(slope, "slope")
     x = _validate.matrix(x, "x")
     y = _validate.vector(y, "y", len(x))
     z = null_projector(x) @ _validate.vector(tilt, "tilt", x.shape[1])
@@ -718,8 +714,8 @@ def neuron_limit(
     y = _validate.vector(y, "y", len(x))
     a0 = _validate.number(a0, "a0")
     w0 = _validate.vector(w0, "w0", x.shape[1])
-    towards = float(np.sign(a0)) if sign is None else float(sign)
-    if towards not in (-1.0, 1.0):
+    towards = float(np.sign(a0)) if sign is None else _validate.integer(sign, "sign")
+    if towards not in (-1, 1):
         raise ValueError(f"sign is {sign}; allowed: -1 or +1, or a start a0 that is not zero")
     b, shortest = null_projector(x) @ w0, least_l2(x, y).w
     excess = a0**2 - w0 @ w0 + b @ b
@@ -751,6 +747,7 @@ def hessian_map_defect(metric: Callable[[FloatArray], FloatArray], w: ArrayLike)
     Central differences of fourth order; the error is about 1e-11 where H and its derivatives are
     of order one.
     """
+    _validate.function(metric, "metric")
     w = _validate.vector(w, "w")
     h = 1e-3
     slopes = []

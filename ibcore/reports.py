@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ibcore import _validate
 from ibcore.comparisons import BOUNDS
 
 __all__ = ["Report", "as_html", "as_text", "headline", "number", "resolution", "summary"]
@@ -27,7 +28,7 @@ class Report:
     """
 
     def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
+        self.record = _validate.instance(record, "record", dict)
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
@@ -47,6 +48,7 @@ def headline(record: Mapping[str, Any]) -> str:
     record : mapping
         The record of a claim.
     """
+    _validate.instance(record, "record", dict)
     if record["status"] in ("not checked", "contradicted"):
         return f"{record['status']}: {record['because']}"
     count = sum(c["instances"] for c in record["comparisons"])
@@ -72,6 +74,7 @@ def summary(comparison: Mapping[str, Any]) -> dict[str, str]:
     dict
         "measured", "sign", "predicted", "error", "tolerance".
     """
+    _validate.instance(comparison, "comparison", dict)
     return {
         "measured": _shown(comparison),
         "sign": SIGNS.get(comparison["relation"], ""),
@@ -95,6 +98,7 @@ def resolution(comparison: Mapping[str, Any]) -> str:
         Of the prediction, in per cent; the slack of a bound; and, where zero is predicted, of what
         is seen when an assumption is broken.
     """
+    _validate.instance(comparison, "comparison", dict)
     value = comparison["resolution"]
     if value is None:
         return "no number"
@@ -108,6 +112,7 @@ def resolution(comparison: Mapping[str, Any]) -> str:
 
 def number(value: Any, digits: int = 3) -> str:
     """A value as it is shown: integers and words whole, floats to a few significant digits."""
+    digits = _validate.integer(digits, "digits", 1)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, str)):
@@ -226,6 +231,7 @@ def as_text(record: Mapping[str, Any]) -> str:
     record : mapping
         The record of a claim.
     """
+    _validate.instance(record, "record", dict)
     lines = [f"{record['id']}: {headline(record)}"]
     for c in record["comparisons"]:
         s = summary(c)
@@ -254,6 +260,7 @@ def as_html(record: Mapping[str, Any]) -> str:
     record : mapping
         The record of a claim.
     """
+    _validate.instance(record, "record", dict)
     e = html.escape
     kind = record["status"].replace(" ", "-")
     parts = [

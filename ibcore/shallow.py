@@ -137,6 +137,8 @@ def tangent_gram(net: ShallowNet, x: ArrayLike, *, output_bias: bool = True) -> 
     ValueError
         Points that do not fit the network.
     """
+    _validate.instance(net, "net", ShallowNet)
+    _validate.flag(output_bias, "output_bias")
     points = _validate.matrix(x, "x", net.w.shape[1])
     z = net.preactivations(points)
     gated, features = np.where(z > 0, net.v[:, None], 0.0), np.maximum(z, 0.0)
@@ -178,6 +180,7 @@ def leading(gram: ArrayLike) -> tuple[float, FloatArray]:
 
 def mean_gradient(net: ShallowNet, x: ArrayLike) -> float:
     """Squared length of the mean gradient of the outputs, 1ᵀK1/N². Parameters as in `sharpness`."""
+    _validate.instance(net, "net", ShallowNet)
     return float(tangent_gram(net, x).mean())
 
 
@@ -197,6 +200,7 @@ def ridges(net: ShallowNet) -> tuple[FloatArray, FloatArray, FloatArray]:
     a, u, t
         Shapes (m,), (m, d) and (m,), m <= k: what does not change when a neuron is rescaled.
     """
+    _validate.instance(net, "net", ShallowNet)
     lengths = np.linalg.norm(net.w, axis=1)
     kept = lengths > 0
     lengths = lengths[kept]
@@ -231,6 +235,7 @@ def stability_weight(
     ValueError
         Shapes that do not match, or values that are not finite.
     """
+    _validate.flag(two_sided, "two_sided")
     points = _validate.matrix(x, "x")
     normals = _validate.matrix(u, "u", points.shape[1])
     z = normals @ points.T - _validate.vector(t, "t", len(normals))[:, None]
@@ -265,6 +270,7 @@ def path_sum(net: ShallowNet, x: ArrayLike, *, two_sided: bool = False) -> float
     ValueError
         Points that do not fit the network.
     """
+    _validate.instance(net, "net", ShallowNet)
     a, u, t = ridges(net)
     return float(np.abs(a) @ stability_weight(u, t, x, two_sided=two_sided)) if a.size else 0.0
 
@@ -290,6 +296,7 @@ def stability_norm(net: ShallowNet, x: ArrayLike, *, merge: float = 1e-9) -> flo
     ValueError
         Points that do not fit the network, or a negative distance.
     """
+    _validate.instance(net, "net", ShallowNet)
     merge = _validate.non_negative(merge, "merge")
     a, u, t = ridges(net)
     if not a.size:
@@ -323,6 +330,7 @@ def balanced(net: ShallowNet, x: ArrayLike) -> ShallowNet:
     ValueError
         Points that do not fit the network.
     """
+    _validate.instance(net, "net", ShallowNet)
     z = net.preactivations(x)
     active = (z > 0).astype(np.float64)
     reach = np.sqrt(active.sum(axis=1) ** 2 + np.square(active @ np.asarray(x)).sum(axis=1))
@@ -350,6 +358,7 @@ def rescaled(net: ShallowNet, outer: ArrayLike, inner: ArrayLike) -> ShallowNet:
     ValueError
         Vectors of another length, or not finite.
     """
+    _validate.instance(net, "net", ShallowNet)
     outer = _validate.vector(outer, "outer", len(net.v))
     inner = _validate.vector(inner, "inner", len(net.v))
     movable = (outer > 0) & (inner > 0)
@@ -407,7 +416,7 @@ def descend(
     ramp
         The step grows in equal parts from 1/20 to its value during the first `ramp` updates.
     stop
-        A run ends at this mean squared error, once the ramp is over.
+        A run ends at this mean squared error >= 0, once the ramp is over.
 
     Returns
     -------
@@ -423,6 +432,10 @@ def descend(
     """
     points = _validate.matrix(x, "x")
     targets = _validate.vector(y, "y", len(points))
+    stop = _validate.non_negative(stop, "stop")
+    _validate.sequence(nets, "nets", "networks")
+    for k, net in enumerate(nets):
+        _validate.instance(net, f"nets[{k}]", ShallowNet)
     rates = _validate.vector(steps, "steps")
     if (rates <= 0).any():
         raise ValueError("steps has entries that are not positive; allowed: step sizes > 0")

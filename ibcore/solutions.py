@@ -82,10 +82,7 @@ def _products_of_others(w: FloatArray) -> FloatArray:
 
 def _steps(value: ArrayLike) -> FloatArray:
     """Return step sizes > 0, with an axis for the weights."""
-    eta = _validate.array(value, "step_size")
-    if (eta <= 0).any():
-        raise ValueError(f"step_size has the entry {eta.min():g}; allowed: numbers > 0")
-    return eta[..., None]
+    return _validate.positive_array(value, "step_size")[..., None]
 
 
 def _scalar_step(w: FloatArray, eta: FloatArray) -> FloatArray:
@@ -197,9 +194,7 @@ def scalar_on_manifold(w: ArrayLike, product: ArrayLike) -> FloatArray:
     ValueError
         Bad shapes, values that are not finite, or a product that is not positive.
     """
-    weights, goal = _weights(w), _validate.array(product, "product")
-    if (goal <= 0).any():
-        raise ValueError(f"product has the entry {goal.min():g}; allowed: products > 0")
+    weights, goal = _weights(w), _validate.positive_array(product, "product")
     log_square = 2 * np.log(goal)[..., None]
     beta = _balances(weights)
     beta = np.broadcast_to(
@@ -869,6 +864,7 @@ def least_squares_solution(
     Runge-Kutta method, one step of h against two of h/2. So the steps grow without limit as the
     residuals vanish. A factor in the loss changes the time of the flow and not its end.
     """
+    _validate.function(residuals, "residuals")
     import torch
 
     point = _validate.vector(theta, "theta")

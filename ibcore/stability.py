@@ -478,6 +478,7 @@ def delayed_descent(
     ValueError
         Arguments out of range, or shapes that do not match.
     """
+    _validate.function(gradient, "gradient")
     times = _validate.update_counts(record_at, "record_at")
     advance = _iterates(gradient, start, step_size, delay, momentum, kind)
     bound = _validate.positive(bound, "bound")
@@ -531,6 +532,7 @@ def growth_rate(
     ValueError
         Arguments out of range, shapes that do not match, or gradients that vanish.
     """
+    _validate.function(gradient, "gradient")
     steps, transient = (
         _validate.integer(steps, "steps", 100),
         _validate.fraction(transient, "transient"),

@@ -50,6 +50,7 @@ def tokens_internvl2(
     ValueError
         A size or a number of tiles below one.
     """
+    _validate.flag(thumbnail, "thumbnail")
     width, height = _size(width, height)
     most = _validate.integer(max_tiles, "max_tiles", 1)
     grids = [(i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most]

@@ -56,13 +56,15 @@ def make_book() -> MakeBook:
         sphinx = config["sphinx"]
         sphinx["local_extensions"] = {"ibbook": str(ROOT / "book" / "_ext")}
         sphinx["config"]["html_static_path"] = [str(ROOT / "book" / "_static")]
-        pages = [*(f"book/{name}" for name in chapters), "book/map", "book/ledger", "book/status"]
+        scores = ("map", "ledger", "results", "status")
+        pages = [f"book/{name}" for name in (*chapters, *scores)]
         toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": p} for p in pages]}
         (root / "book").mkdir(parents=True, exist_ok=True)
         (root / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
         (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-        for name in ("map.md", "ledger.md", "status.md", "references.bib"):
+        for name in (*(f"{score}.md" for score in scores), "references.bib"):
             shutil.copyfile(ROOT / "book" / name, root / "book" / name)
+        shutil.copyfile(ROOT / "CITATION.cff", root / "CITATION.cff")
         (root / "book" / "index.md").write_text("# A small book\n", encoding="utf-8")
         for name, text in chapters.items():
             front = FRONT.format(name=name)

@@ -31,6 +31,8 @@ VISIBLE_LINES, FOLDED_LINES = 20, 30
 FOLDED = {"hide-input", "hide-cell"}
 REMOVED = {"remove-input", "remove-output", "remove-cell"}
 SKIPPED = {"nbval-skip", "nbval-ignore-output", "skip-execution", "raises-exception"}
+#: Calls that begin or make a figure.
+DRAWS = {"panels", "subplots", "turnable"}
 SHORTEST_ALT = 40
 FIRST_SECTIONS = ["At a glance", "Setting"]
 LAST_SECTIONS = ["Where it breaks", "Beyond the paper", "Try it", "Notes"]
@@ -196,7 +198,7 @@ def cell_length(chapter: Chapter) -> Iterator[str]:
 
 def figures(chapter: Chapter) -> Iterator[str]:
     for cell in chapter.cells:
-        if not any(name.split(".")[-1] in ("panels", "subplots") for name, _ in cell.calls):
+        if not any(name.split(".")[-1] in DRAWS for name, _ in cell.calls):
             continue
         about = cell.metadata.get("mystnb", {})
         figure = about.get("figure", {})
@@ -467,6 +469,7 @@ VIOLATIONS: list[tuple[Rule, str, str, str]] = [
     (figures, f":  image:\n:    alt: {SEEN}\n", "", "alt text of at least 40"),
     (figures, "caption: What to see.", f"caption: {SEEN}", "repeats the caption"),
     (figures, CODE, "fig, ax = plt.subplots()", "a caption and a name"),
+    (figures, CODE, "turnable(chart, knobs=[eta])", "a caption and a name"),
     (seeds, "default_rng(3)", "default_rng()", "without a seed"),
     (seeds, CODE, "torch.manual_seed()", "without a seed"),
     (seeds, CODE, "measured = np.random.normal(size=3)", "draws from a global state"),

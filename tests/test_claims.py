@@ -117,7 +117,7 @@ def test_every_comparison_needs_its_own_control() -> None:
         (lambda c: c.equal("q", measured="a", predicted=1.0, atol=1.0), "measured: .*real numbers"),
         (lambda c: c.equal("q", measured=1.0, predicted=1.0), "exactly one of rtol and atol"),
         (lambda c: c.equal("q", measured=1.0, predicted=1.0, atol=1, rtol=1), "exactly one"),
-        (lambda c: c.equal("q", measured=1.0, predicted=1.0, atol=-1), "absolute tolerance"),
+        (lambda c: c.equal("q", measured=1.0, predicted=1.0, atol=-1), "^atol is -1.0"),
         (lambda c: c.equal("q", measured=1.0, predicted=0.0, rtol=1e-3), "other than 0"),
         (
             lambda c: c.equal("q", measured=[1.0, 2.0], predicted=[1.0] * 3, atol=1),

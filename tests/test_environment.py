@@ -229,15 +229,6 @@ def test_citation() -> None:
     assert citation["title"] == citation["preferred-citation"]["title"] == book["title"]
 
 
-def test_the_landing_page_cites_this_version() -> None:
-    page = (ROOT / "book" / "index.md").read_text("utf-8")
-    entry = re.search(r"^```bibtex\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert entry
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["preferred-citation"]
-    for part in (citation["title"], str(citation["year"]), f"Version {citation['version']}"):
-        assert part in entry[1]
-
-
 def test_both_licences_are_named_where_a_reader_looks() -> None:
     for name in ["LICENSE", "README.md"]:
         text = (ROOT / name).read_text("utf-8")

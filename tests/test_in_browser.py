@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ SHIFT = 0.05
 
 AXE = Axe()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+QUICKLY = {"resultTypes": ["violations"], "preload": False, "iframes": False}
 #: Rules of axe that the site does not keep, and why.
 EXCEPTIONS: dict[str, str] = {}
 
@@ -184,7 +186,7 @@ def headings(v: Visit) -> Iterator[str]:
     first = [name for level, name in found if level == 1]
     if len(first) != 1:
         yield f"{len(first)} headings of the first level: {first}"
-    for (before, _), (level, name) in zip(found, found[1:], strict=False):
+    for (before, _), (level, name) in pairwise(found):
         if level > before + 1:
             yield f"heading {name!r}: level {level} after level {before}"
 
@@ -217,8 +219,10 @@ def fits(v: Visit) -> Iterator[str]:
         """() => {
           const width = document.documentElement.clientWidth;
           if (document.documentElement.scrollWidth <= width) return [];
+          const scrolls = (e) => e !== document.body
+            && (getComputedStyle(e.parentElement).overflowX !== "visible" || scrolls(e.parentElement));
           const out = [...document.querySelectorAll("body *")].filter(
-            (e) => e.checkVisibility() && e.getBoundingClientRect().right > width + 1);
+            (e) => e.checkVisibility() && e.getBoundingClientRect().right > width && !scrolls(e));
           return ["wider than the window: " + document.documentElement.scrollWidth + " > " + width
             + ", " + out.slice(0, 5).map((e) => e.nodeName + "." + e.className).join(", ")];
         }"""
@@ -303,7 +307,7 @@ def thin(v: Visit) -> None:
 
 
 def _findings(v: Visit, context: Any, options: dict[str, Any]) -> Iterator[str]:
-    found = AXE.run(v.page, context, {**options, "resultTypes": ["violations"]})
+    found = AXE.run(v.page, context, {**options, **QUICKLY})
     for rule in found.response["violations"]:
         if rule["id"] not in EXCEPTIONS:
             first = rule["nodes"][0]
@@ -314,7 +318,7 @@ def _findings(v: Visit, context: Any, options: dict[str, Any]) -> Iterator[str]:
 
 
 def reachable(v: Visit) -> Iterator[str]:
-    """What the Tab key does not reach, or reaches without a sign; the first stop skips the menus."""
+    """What the Tab key does not reach, or reaches unseen; the first stop skips the menus."""
     v.page.evaluate("document.activeElement.blur(), window.scrollTo(0, 0)")
     v.page.keyboard.press("Tab")
     if v.page.evaluate("document.activeElement.getAttribute('href')") != "#main-content":
@@ -416,7 +420,7 @@ def contrast_in_the_dark(v: Visit) -> Iterator[str]:
 
 Check = Callable[[Visit], Iterator[str]]
 
-#: In this order: bytes are counted at the end of the page, and axe sees formulas that are thinned out.
+#: In this order: bytes are counted at the end of the page, and axe sees thinned formulas.
 ON_ARRIVAL: list[Check] = [steady, light, quiet, formulas, headings, figures, fits]
 AT_REST: list[Check] = [still, accessible, contrast, contrast_in_the_dark, reachable]
 WHEN_WIDE: list[Check] = [printed]

@@ -65,11 +65,11 @@ def test_decades_are_labelled() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plotting.panels(0), "columns, rows"),
+        (lambda: plotting.panels(0), "^columns is 0"),
         (lambda: plotting.panels(height=0), "height"),
-        (lambda: plotting.separator(None, [1.0, 2.0, 3.0]), "w: "),
-        (lambda: plotting.separator(None, [0.0, 0.0]), "w: "),
-        (lambda: plotting.separator(None, [np.nan, 1.0]), "w: "),
+        (lambda: plotting.separator(None, [1.0, 2.0, 3.0]), "^w "),
+        (lambda: plotting.separator(None, [0.0, 0.0]), "^w "),
+        (lambda: plotting.separator(None, [np.nan, 1.0]), "^w "),
     ],
 )
 def test_bad_input_is_named(call, message) -> None:

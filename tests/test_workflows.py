@@ -98,6 +98,12 @@ def test_weekly_takes_the_pinned_the_newest_and_the_oldest() -> None:
     assert any("--resolution lowest-direct" in command for command in commands("weekly"))
 
 
+def test_weekly_looks_the_pins_up_among_the_known_vulnerabilities() -> None:
+    assert workflow("weekly")["jobs"]["audit"]["steps"][-1]["run"] == "make audit PYTHON=python"
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert re.search(r"pip-audit .*--requirement constraints\.txt$", makefile, re.MULTILINE)
+
+
 def test_only_a_tested_push_to_main_is_published() -> None:
     event = triggers("publish")["workflow_run"]
     assert event == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import functools
 import http.server
 import os
@@ -10,33 +11,64 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
-from ibbook import browser, json_files, ledger, reference, repository
+from ibbook import browser, downloads, guard, json_files, ledger, reference, repository
 from ibbook.book import Book
 
+#: Held while the book is built, so that two builds take turns.
+LOCK = ".lock"
 REFERENCE = Path("tests") / "reference" / "ledger.json"
 
 
-def build(book: Book, *, clean: bool = False) -> int:
+def build(book: Book, *, clean: bool = False, printed: bool = False) -> int:
     """Execute what is out of date and build the site; refuse warnings.
 
-    A build that failed or was interrupted leaves no mark, and the next one reads every page
-    again: Sphinx reports a page's warnings only while it reads it.
+    Only a site that is going to be printed offers the PDF. A build that failed or was interrupted
+    leaves no mark, and the next one reads every page again: Sphinx reports a page's warnings only
+    while it reads it.
     """
+    with _alone(book) as lock:
+        return _build_alone(book, lock, clean=clean, printed=printed)
+
+
+@contextmanager
+def _alone(book: Book) -> Iterator[int]:
+    """Wait until no other build of the book runs; the lock, as an open file.
+
+    The system gives the lock back when the last process that has the file open is gone, killed or
+    not: there is no stale lock.
+    """
+    book.build.mkdir(parents=True, exist_ok=True)
+    with (book.build / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another build of this book is running; waiting for it to end.", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
+
+
+def _build_alone(book: Book, lock: int, *, clean: bool, printed: bool) -> int:
     mark = book.build / ".complete"
-    if clean:
-        shutil.rmtree(book.build, ignore_errors=True)
-    elif not mark.exists():
-        shutil.rmtree(book.html, ignore_errors=True)
-        shutil.rmtree(book.build / ".doctrees", ignore_errors=True)
+    complete = mark.exists()
+    # First, so that a build that is killed from here on counts as one that was not completed.
     mark.unlink(missing_ok=True)
+    for left in _left_over(book, clean=clean, complete=complete):
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     started = time.monotonic()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(book.root)]
-    done = subprocess.run([*command, "-W", "-n", "--keep-going"], env=_environment(), check=False)
+    done = subprocess.run(
+        [*command, "-W", "-n", "--keep-going"],
+        env=_environment(book) | {downloads.VARIABLE: "1" if printed else ""},
+        # Sphinx keeps the lock even when this process alone is killed.
+        pass_fds=(lock,),
+        check=False,
+    )
     if done.returncode:
         print("The book was NOT built; the messages above say why.", file=sys.stderr)
         return done.returncode
@@ -46,10 +78,42 @@ def build(book: Book, *, clean: bool = False) -> int:
     return 0
 
 
-def _environment() -> dict[str, str]:
-    """The environment of a build: this package importable, nothing of it left in the sources."""
+def _left_over(book: Book, *, clean: bool, complete: bool) -> list[Path]:
+    """What an earlier build left, and this one must not trust."""
+    if clean:
+        return [path for path in book.build.iterdir() if path.name != LOCK]
+    return [] if complete else [book.html, book.build / ".doctrees"]
+
+
+def _environment(book: Book) -> dict[str, str]:
+    """The environment of a build: this package importable, its tools at home in its folder."""
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, path)), **guard.environment(book.build)}
+    return {**os.environ, **own}
+
+
+def print_pdf(book: Book) -> int:
+    """Build the site and print it; where that fails, what was built offers a PDF that is not there.
+
+    So the next build starts afresh, as after any that failed.
+    """
+    code = build(book, printed=True)
+    if code:
+        return code
+    # Here, because what prints belongs to the extra `test`, and a site is built without it.
+    from ibbook import printing
+
+    started = time.monotonic()
+    try:
+        path = printing.print_book(book)
+    except printing.PrintingError as error:
+        (book.build / ".complete").unlink()
+        print(f"The book was NOT printed: {error}", file=sys.stderr)
+        return 1
+    size = path.stat().st_size / 2**20
+    print(f"The book is printed, {size:.1f} MiB, in {time.monotonic() - started:.0f} s:")
+    print(f"  {path.as_uri()}")
+    return 0
 
 
 def serve(book: Book, port: int) -> int:
@@ -133,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="execute what is out of date, build the site")
     building.add_argument("--clean", action="store_true", help="throw everything away first")
+    commands.add_parser("pdf", help="build the site and print it as one PDF")
     commands.add_parser("preview", help="the same as build, which redoes only what changed")
     serving = commands.add_parser("serve", help="serve the finished site on localhost")
     serving.add_argument("--port", type=int, default=8000)
@@ -150,6 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return build(book, clean=given.clean)
         case "preview":
             return build(book)
+        case "pdf":
+            return print_pdf(book)
         case "serve":
             return serve(book, given.port)
         case "reference":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ibbook import tables
 from ibcore.reports import number
 
 #: Where `benchmarks/run.py` writes its record, from the root of the book.
@@ -34,20 +35,16 @@ def _table(comparison: Mapping[str, Any]) -> str:
     methods = comparison["methods"]
     accuracy = [key for key in next(iter(methods.values())) if key not in _TIMES]
     heads = ("method", "median seconds", "times the first", *map(_words, accuracy))
-    head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in heads)
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{number(m["median_s"])}</td>'
-        f"<td>{number(m['times_slower'])}</td>"
-        + "".join(f"<td>{_shown(m[key])}</td>" for key in accuracy)
-        + "</tr>"
+    rows = [
+        (
+            html.escape(name),
+            number(m["median_s"]),
+            number(m["times_slower"]),
+            *(_shown(m[key]) for key in accuracy),
+        )
         for name, m in methods.items()
-    )
-    return (
-        f'<div class="ib-scroll" tabindex="0" role="region" '
-        f'aria-label="{html.escape(comparison["task"])}"><table class="ib-table">'
-        f"<caption>{html.escape(comparison['task'])}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    ]
+    return tables.scrolling(comparison["task"], heads, rows, caption=True)
 
 
 _TIMES = ("seconds", "median_s", "times_slower")

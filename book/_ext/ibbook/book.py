@@ -11,6 +11,9 @@ from typing import Any
 import yaml
 from myst_nb.core.read import is_myst_markdown_notebook
 
+#: The whole book on paper, in the folder of the site.
+PDF = "implicit-bias.pdf"
+
 
 @dataclass(frozen=True)
 class Book:
@@ -38,6 +41,11 @@ class Book:
         return self.build / "html"
 
     @property
+    def pdf(self) -> Path:
+        """The whole book as PDF, where it has been printed."""
+        return self.html / PDF
+
+    @property
     def cache(self) -> Path:
         """Executed code cells, where myst-nb looks for them."""
         return self.build / ".jupyter_cache"
@@ -51,7 +59,7 @@ class Book:
     def pages(self) -> list[str]:
         """Names of all pages, in the order of the table of contents."""
         toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
-        return list(_files(toc))
+        return list(files_of(toc))
 
     @cached_property
     def chapters(self) -> list[str]:
@@ -63,6 +71,12 @@ class Book:
             and is_myst_markdown_notebook(self.source(name).read_text(encoding="utf-8"))
         ]
 
+    def paper(self, docname: str) -> dict[str, Any]:
+        """What the front matter of a chapter says of its paper."""
+        text = self.source(docname).read_text(encoding="utf-8")
+        front = yaml.safe_load(text.split("\n---\n", 1)[0].removeprefix("---\n"))
+        return dict(front.get("paper", {}))
+
     def source(self, docname: str) -> Path:
         """The MyST Markdown source of a page."""
         return self.root / f"{docname}.md"
@@ -72,17 +86,17 @@ class Book:
         return self.executed / f"{docname}.ipynb"
 
 
-def _files(entry: Any) -> Any:
+def files_of(entry: Any) -> Any:
     """Yield the file names of a table of contents, depth first."""
     if isinstance(entry, list):
         for item in entry:
-            yield from _files(item)
+            yield from files_of(item)
     elif isinstance(entry, dict):
         for key in ("root", "file"):
             if key in entry:
                 yield entry[key]
         for key in ("parts", "chapters", "sections"):
-            yield from _files(entry.get(key, []))
+            yield from files_of(entry.get(key, []))
 
 
 def commit(root: Path) -> str:

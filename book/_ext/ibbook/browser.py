@@ -98,7 +98,7 @@ def _of_playwright() -> Path | None:
 
 
 def provide() -> Path:
-    """Find a browser, or install one: from Debian's packages where that is allowed, or playwright's.
+    """Find a browser, or install one: Debian's where that is allowed, or playwright's.
 
     Returns
     -------
@@ -119,7 +119,9 @@ def provide() -> Path:
     while found is None and ways:
         command = ways.pop(0)
         print("There is no Chromium yet:", *command, flush=True)
-        subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
+        subprocess.run(
+            command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False
+        )
         found = find()
     if found is None:
         raise NoBrowserError(HOW)

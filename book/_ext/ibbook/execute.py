@@ -10,6 +10,7 @@ comes from.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import platform
 import shutil
@@ -32,10 +33,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
+from ibbook import guard
 from ibbook.book import Book, commit
 
 #: Seconds that one cell may take; a chapter has a budget of sixty in all.
 CELL_TIMEOUT = 600
+#: Refuses what a chapter may not do; every kernel runs it first.
+GUARD = f"__import__('runpy').run_path({guard.__file__!r}, run_name='<kernel>')"
 #: Distributions whose versions are written into the ledger.
 SHOWN = ("numpy", "scipy", "torch", "matplotlib", "mlxtend", "ibcore")
 
@@ -99,7 +103,7 @@ def execute_book(book: Book) -> list[str]:
     started, executed, failures = time.monotonic(), [], []
     for number, docname in enumerate(book.chapters, 1):
         notebook = read_chapter(book, docname)
-        if not _is_cached(cache, notebook):
+        if not _is_cached(cache, book.cache, notebook):
             label = f"[{number}/{len(book.chapters)}] {docname}"
             try:
                 _execute_into(cache, book, docname, notebook, label)
@@ -144,10 +148,17 @@ def _fresh_cache(book: Book) -> JupyterCacheAbstract:
     return get_cache(book.cache)
 
 
-def _is_cached(cache: JupyterCacheAbstract, notebook: nbformat.NotebookNode) -> bool:
+def _is_cached(cache: JupyterCacheAbstract, folder: Path, notebook: nbformat.NotebookNode) -> bool:
+    """Whether the cache has the notebook, whole: a build may have been killed while it wrote."""
     try:
-        cache.match_cache_notebook(notebook)
+        record = cache.match_cache_notebook(notebook)
     except KeyError:
+        return False
+    try:
+        cache.get_cache_bundle(record.pk)
+    except Exception as error:
+        _say(f"a notebook in the cache cannot be read, and is executed again ({error!r})")
+        shutil.rmtree(folder / "executed" / record.hashkey, ignore_errors=True)
         return False
     return True
 
@@ -203,13 +214,15 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path, bar: Any = None)
         kernel_name="python3",
         record_timing=False,
         # ipykernel warns of an unencrypted port on localhost at every start.
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=ERROR", f"--IPKernelApp.exec_lines={GUARD}"],
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: bar and bar.update(),
     )
     # The arrays of a chapter are small: a second thread would mostly wait for the first. nbval then
     # runs the chapter with the threads that the machine offers, and has to see the same.
     one_thread = {"OMP_NUM_THREADS": "1", **os.environ}
+    # Makes the list of the machine's fonts, for which matplotlib starts a program: no chapter may.
+    importlib.import_module("matplotlib.font_manager")
     try:
         client.execute(env=one_thread)
     except CellExecutionError as error:

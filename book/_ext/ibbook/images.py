@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 COLOURS = 256
-#: Root mean square of the change, in levels of 255, that a figure may suffer; photographs need more.
+#: Root mean square of the change, in levels of 255, that is not seen; photographs need more.
 CHANGE = 2.0
 
 _IMAGE = re.compile(r'<img\b[^>]*?\bstyle="width: (\d+)px; height: (\d+)px;"[^>]*>')

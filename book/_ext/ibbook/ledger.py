@@ -188,10 +188,12 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
     name = f'<a href="{link(str(row["chapter"]), str(row["id"]))}">{e(str(row["result"]))}</a>'
     title = f'<br><span class="ib-small">{e(str(row["title"]))}</span>'
     first = f'<th scope="row">{name}{title if row["title"] not in row["result"] else ""}</th>'
+    anchor = html.escape(row_anchor(str(row["id"])))
     badge = f'<span class="ib-badge ib-{status.replace(" ", "-")}">{e(status)}</span>'
     if not row["comparisons"]:
         return (
-            f'<tr>{first}<td>{badge}</td><td colspan="7">because {e(str(row["because"]))}</td></tr>'
+            f'<tr id="{anchor}">{first}<td>{badge}</td>'
+            f'<td colspan="7">because {e(str(row["because"]))}</td></tr>'
         )
     principal = row["comparisons"][0]
     shown = reports.summary(principal)
@@ -211,7 +213,18 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
         f"<td>{_controls(row)}</td>",
         f"<td>{e(str(row['grade']))}{scope}</td>",
     )
-    return f"<tr>{first}{''.join(cells)}</tr>"
+    return f'<tr id="{anchor}">{first}{"".join(cells)}</tr>'
+
+
+def row_anchor(label: str) -> str:
+    """Id of the row of a result on the ledger's page.
+
+    Parameters
+    ----------
+    label : str
+        Label of its statement.
+    """
+    return f"ledger-{label}"
 
 
 def _controls(row: Mapping[str, Any]) -> str:
@@ -237,7 +250,7 @@ def statement_html(
     used_by : sequence of (name, address)
         The statements that rest on it.
     ledger : str
-        Address of the ledger's page.
+        Address of its row in the ledger.
     """
     e = html.escape
     parts = []
@@ -251,7 +264,7 @@ def statement_html(
         parts.append(f'<span class="ib-provenance">{e(PROVENANCE[statement.provenance])}</span>')
     if used_by:
         links = ", ".join(f'<a href="{e(address)}">{e(name)}</a>' for name, address in used_by)
-        parts.append(f"<span>used by {links}</span>")
+        parts.append(f'<span class="ib-used-by">used by {links}</span>')
     if record is not None:
         parts.append(f'<a href="{e(ledger)}">ledger</a>')
     return f'<p class="ib-status-line">{" · ".join(parts)}</p>' if parts else ""

@@ -1,15 +1,19 @@
 """The Sphinx extension: executes the chapters first, joins statements and claims, writes the score.
 
 What it adds to the pages: the role ``{uses}``, the directives ``{ledger}``, ``{results-map}``,
-``{status}``, ``{benchmarks}`` and ``{shown}``, a status line under each statement, names in
-references to statements, launch and download buttons.
-What it adds to the site: `ledger.json` and the executed notebooks.
+``{results-index}``, ``{status}``, ``{trust}``, ``{benchmarks}``, ``{shown}``, ``{downloads}`` and
+``{cite-book}``, a status line under each statement, names in references to statements, links back
+in the bibliography, how to cite a chapter, launch and download buttons, the sliders of figures that
+can be turned.
+What it adds to the site: `ledger.json`, the executed notebooks, BibTeX, statements in the search.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,14 +29,21 @@ from sphinx.util.docutils import SphinxDirective
 
 from ibbook import (
     benchmarks,
+    bibliography,
     chain,
+    citing,
+    downloads,
     figures,
+    guard,
     images,
     json_files,
     ledger,
     repository,
+    results_index,
     results_map,
+    search,
     status,
+    trust,
 )
 from ibbook.book import Book, commit
 from ibbook.execute import ChapterError, execute_book, versions
@@ -45,10 +56,10 @@ class score(nodes.General, nodes.Element):
 
 
 class ScoreDirective(SphinxDirective):
-    """``{ledger}``, ``{results-map}`` and ``{status}``: where the computed page goes.
+    """Where what is computed goes: the ledger, the map, the index of results, and the like.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
-    picture; the words are on the page of the whole map.
+    picture; the words are on the page of the whole map. ``{trust}`` is given the kind of its table.
     """
 
     optional_arguments = 1
@@ -90,11 +101,24 @@ class BenchmarksDirective(SphinxDirective):
         return [nodes.raw("", benchmarks.as_html(json_files.read(path)), format="html")]
 
 
+class CiteBookDirective(SphinxDirective):
+    """``{cite-book}``: BibTeX of the book, made from CITATION.cff."""
+
+    def run(self) -> list[nodes.Node]:
+        """Render the entry; the page depends on its file."""
+        root = Path(self.env.srcdir)
+        self.env.note_dependency(str(root / "CITATION.cff"))
+        return [_bibtex(citing.of_book(root))]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the extension."""
+    """Register the extension; from here on, this process reaches no network."""
+    sys.addaudithook(guard.refuse_network)
     app.add_role("uses", UsesRole())
-    for name in ("ledger", "results-map", "status"):
+    for name in ("ledger", "results-map", "results-index", "status", "trust", "downloads"):
         app.add_directive(name, ScoreDirective)
+    app.add_directive("cite-book", CiteBookDirective)
+    app.add_domain(search.StatementDomain)
     app.add_directive("benchmarks", BenchmarksDirective)
     app.add_directive("shown", ShownDirective)
     app.add_node(score, html=(_skip, _skip))
@@ -102,6 +126,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(uses, html=(_skip, _skip))
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _execute)
+    app.connect("builder-inited", _provide_charts)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-purge-doc", _purge)
     app.connect("doctree-read", _read)
@@ -109,8 +134,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", _resolve)
     # The theme adds its header buttons at 501: downloads must be known before, launches come after.
     app.connect("html-page-context", _offer_download, priority=499)
+    app.connect("html-page-context", _offer_bibtex, priority=502)
     app.connect("html-page-context", _offer_launch, priority=502)
     app.connect("html-page-context", _trim)
+    app.connect("html-page-context", _load_charts)
+    app.connect("html-collect-pages", search.drop_bare_titles)
     app.connect("build-finished", _finish)
     return {"version": "1", "env_version": 1, "parallel_read_safe": False}
 
@@ -171,6 +199,10 @@ def _execute(app: Sphinx) -> None:
         raise ExtensionError(f"chapters that failed:\n\n{error}") from error
 
 
+def _provide_charts(app: Sphinx) -> None:
+    figures.write_library(Path(app.outdir) / "_static")
+
+
 def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Sequence[str]:
@@ -210,11 +242,13 @@ def _join(app: Sphinx, env: BuildEnvironment) -> Sequence[str]:
         raise ExtensionError(
             "the chain from statement to claim is broken:\n  " + "\n  ".join(wrong)
         )
+    app.ib_figures = figures.read(book)  # type: ignore[attr-defined]
     app.ib_records = {record.id: record for record in records}  # type: ignore[attr-defined]
     app.ib_ledger = ledger.build(  # type: ignore[attr-defined]
         statements, records, versions(), commit(book.root)
     )
-    return sorted({*_statements(env), *_score_pages(env).values()})
+    shown = {*_statements(env), *_score_pages(env).values(), *bibliography.pages(env)}
+    return sorted(shown | set(book.chapters))
 
 
 def _records(app: Sphinx) -> dict[str, Record]:
@@ -232,26 +266,51 @@ def _resolve(app: Sphinx, doctree: document, docname: str) -> None:
         line = _status_line(app, docname, by_id[node["label"]])
         if line:
             node.append(nodes.raw("", line, format="html"))
+    for node in doctree.findall(nodes.figure):
+        _make_turnable(app, node)
     for placeholder in list(doctree.findall(shown)):
         text = _picture(app, docname, placeholder["name"])
         placeholder.replace_self(nodes.raw("", text, format="html"))
     for placeholder in list(doctree.findall(score)):
         text = _score(app, placeholder, docname)
         placeholder.replace_self(nodes.raw("", text, format="html"))
+    bibliography.add_links_back(
+        doctree, app.env, _titles(app), lambda page, anchor: _address(app, docname, page, anchor)
+    )
+    if docname in _book(app).chapters:
+        doctree.next_node(nodes.section).extend(_citation(app, docname))
+
+
+def _figures(app: Sphinx) -> dict[str, figures.Figure]:
+    found: dict[str, figures.Figure] = app.ib_figures  # type: ignore[attr-defined]
+    return found
+
+
+def _make_turnable(app: Sphinx, node: nodes.figure) -> None:
+    """Give a figure that can be turned its chart and its sliders, beside the still picture."""
+    for name in node["ids"]:
+        figure = _figures(app).get(name)
+        if figure is not None and figure.spec is not None:
+            node["classes"].append("ib-turn")
+            node.insert(1, nodes.raw("", figures.turning(figure), format="html"))
 
 
 def _picture(app: Sphinx, docname: str, name: str) -> str:
     """A figure shown again; its file is put among the images of the site."""
-    try:
-        figure = figures.find(_book(app), name)
-    except ValueError as error:
-        raise ExtensionError(f"{docname}: {error}") from error
+    figure = _figures(app).get(name)
+    if figure is None:
+        raise ExtensionError(f"{docname}: no chapter has a figure {name!r}")
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     (folder / figure.file).write_bytes(figure.png)
     up = "../" * docname.count("/")
     address = _address(app, docname, figure.docname, name)
     return figures.as_html(figure, f"{up}_images/{figure.file}", address)
+
+
+def _titles(app: Sphinx) -> dict[str, str]:
+    """Titles of the pages by name."""
+    return {name: title.astext() for name, title in app.env.titles.items()}
 
 
 def _address(app: Sphinx, docname: str, target: str, anchor: str) -> str:
@@ -291,7 +350,8 @@ def _status_line(app: Sphinx, docname: str, statement: Statement) -> str:
     ]
     page = _score_pages(app.env).get("ledger", docname)
     record = _records(app).get(statement.id)
-    return ledger.statement_html(statement, record, used_by, _address(app, docname, page, ""))
+    row = _address(app, docname, page, ledger.row_anchor(statement.id))
+    return ledger.statement_html(statement, record, used_by, row)
 
 
 def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
@@ -301,14 +361,22 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     found: dict[str, Any] = app.ib_ledger  # type: ignore[attr-defined]
     if placeholder["kind"] == "ledger":
         return ledger.as_html(found, link)
-    titles = {name: app.env.titles[name].astext() for name in app.env.titles}
+    titles = _titles(app)
+    outcomes = {row["id"]: row["status"] for row in found["claims"]}
+    if placeholder["kind"] == "downloads":
+        return downloads.as_html("../" * docname.count("/"), with_pdf=_printing())
+    if placeholder["kind"] == "results-index":
+        page = _score_pages(app.env).get("ledger", docname)
+        everything = _ordered(app, _book(app))
+        return results_index.as_html(everything, outcomes, titles, link, page)
     if placeholder["kind"] == "status":
         return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
+    if placeholder["kind"] == "trust":
+        return trust.as_html(part, _book(app).root, found, titles, link)
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
-    outcomes = {row["id"]: row["status"] for row in found["claims"]}
     arguments = (statements, outcomes, titles, link)
     picture = (
         '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
@@ -322,6 +390,34 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     )
 
 
+def _bibtex(text: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text, language="bibtex")
+
+
+def _citation(app: Sphinx, docname: str) -> list[nodes.Node]:
+    """A folded box at the end of a chapter: how to cite it and its paper."""
+    start = '<details class="ib-cite"><summary>Cite this chapter and its paper</summary>'
+    texts = _citations(app, docname)
+    return [
+        nodes.raw("", start, format="html"),
+        *map(_bibtex, texts),
+        nodes.raw("", "</details>", format="html"),
+    ]
+
+
+def _citations(app: Sphinx, docname: str) -> list[str]:
+    """BibTeX of a chapter, and of its paper where the bibliography has it."""
+    book = _book(app)
+    chapter = citing.of_chapter(book.root, docname, _titles(app)[docname])
+    key = book.paper(docname).get("key")
+    return [chapter, citing.of_papers(book.root, [key])] if key else [chapter]
+
+
+def _printing() -> bool:
+    """Whether this build is going to be printed: only then does it offer the PDF."""
+    return os.environ.get(downloads.VARIABLE) == "1"
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
@@ -330,6 +426,18 @@ def _offer_download(
 ) -> None:
     if pagename in _book(app).chapters:
         context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def _offer_bibtex(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    if pagename not in _book(app).chapters:
+        return
+    for group in context["header_buttons"]:
+        if group.get("label") == "download-buttons":
+            button = downloads.button(f"{context['pathto']('_sources', 1)}/{pagename}.bib")
+            # Behind the notebook and the source, before what prints the page.
+            group["buttons"].insert(2, button)
 
 
 def _offer_launch(
@@ -352,6 +460,15 @@ def _trim(
     ]
 
 
+def _load_charts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Load the libraries of the charts, on the pages that have one."""
+    if "ib-turn-chart" in context.get("body", ""):
+        app.add_js_file(figures.LIBRARY, loading_method="defer")
+        app.add_js_file(figures.SCRIPT, loading_method="defer")
+
+
 def _finish(app: Sphinx, failure: Exception | None) -> None:
     if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
@@ -363,6 +480,10 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
         target = out / "_sources" / f"{docname}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(book.notebook(docname), target)
+        target.with_suffix(".bib").write_text("\n".join(_citations(app, docname)), "utf-8")
+    shutil.copyfile(book.root / citing.REFERENCES, out / citing.REFERENCES.name)
+    if not _printing():
+        book.pdf.unlink(missing_ok=True)  # it shows an older book
 
 
 def _forget_removed(env: BuildEnvironment, out: Path) -> None:

@@ -81,10 +81,19 @@ class Statement:
         return rest[1:-1] if rest.startswith("(") and rest.endswith(")") else rest
 
     @property
+    def short(self) -> str:
+        """Its kind, with the paper's number where that is known."""
+        return f"{self.kind.capitalize()} {self.number}".rstrip()
+
+    @property
     def name(self) -> str:
         """How other statements refer to it: by number, or else by content."""
-        kind = self.kind.capitalize()
-        return f"{kind} {self.number}" if self.number else f"{kind} ({self.content})"
+        return self.short if self.number else f"{self.short} ({self.content})"
+
+    @property
+    def full_name(self) -> str:
+        """Number and content."""
+        return f"{self.short} ({self.content})" if self.content else self.short
 
 
 class uses(nodes.Inline, nodes.TextElement):

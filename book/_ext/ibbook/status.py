@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 
+from ibbook import tables
 from ibbook.book import Book
 from ibcore.reports import number
 
@@ -51,23 +52,22 @@ def as_html(
         From a page's name and an anchor to an address relative to the page of status.
     """
     heads = ("chapter", "seconds", "memory, MiB", "executed", "commit")
-    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    rows = "".join(
-        f'<tr><th scope="row"><a href="{link(docname, "")}">{html.escape(titles[docname])}</a></th>'
-        f"<td>{number(cost['execution_seconds'])}</td><td>{cost['peak_mib']}</td>"
-        f"<td>{_day(cost['executed_at'])}</td><td><code>{_short(cost['commit'])}</code></td></tr>"
+    rows = [
+        (
+            f'<a href="{link(docname, "")}">{html.escape(titles[docname])}</a>',
+            number(cost["execution_seconds"]),
+            str(cost["peak_mib"]),
+            _day(cost["executed_at"]),
+            f"<code>{_short(cost['commit'])}</code>",
+        )
         for docname, cost in costs.items()
-    )
+    ]
     total = sum(cost["execution_seconds"] for cost in costs.values())
     peak = max((cost["peak_mib"] for cost in costs.values()), default=0)
     used = ", ".join(f"{html.escape(name)} {html.escape(v)}" for name, v in versions.items())
-    return (
-        '<div class="ib-scroll" tabindex="0" role="region" aria-label="Status of the chapters">'
-        f'<table class="ib-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
-        f'<tfoot><tr><th scope="row">together</th><td>{total:.0f}</td><td>at most {peak}</td>'
-        "<td></td><td></td></tr></tfoot></table></div>"
-        f'<p class="ib-small">Computed with {used}.</p>'
-    )
+    foot = ("together", f"{total:.0f}", f"at most {peak}", "", "")
+    table = tables.scrolling("Status of the chapters", heads, rows, foot=foot)
+    return f'{table}<p class="ib-small">Computed with {used}.</p>'
 
 
 def _day(moment: str) -> str:

@@ -1,0 +1,146 @@
+"""The page on how the book is checked: committed records, and the ledger, as tables."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ibbook import json_files, ledger, tables
+
+#: Where `make mutants`, `make seeds` and the test of bad input keep their records, from the root.
+MUTANTS = Path("tests") / "mutation" / "record.json"
+SEEDS = Path("benchmarks") / "seeds.json"
+BAD_INPUT = Path("tests") / "reference" / "bad_input.json"
+
+Link = Callable[[str, str], str]
+
+
+def as_html(
+    kind: str, root: Path, found: Mapping[str, Any], titles: Mapping[str, str], link: Link
+) -> str:
+    """One of the tables of the page.
+
+    Parameters
+    ----------
+    kind : str
+        "resolution", "mutants", "seeds" or "bad-input".
+    root : Path
+        Root of the book.
+    found : mapping
+        The ledger.
+    titles : mapping
+        Titles of pages by name.
+    link : callable
+        From a page's name and an anchor to an address relative to this page.
+
+    Raises
+    ------
+    ValueError
+        There is no table of this kind.
+    """
+    match kind:
+        case "resolution":
+            return resolution(found)
+        case "mutants":
+            return mutants(json_files.read(root / MUTANTS))
+        case "seeds":
+            return other_seeds(json_files.read(root / SEEDS), titles, link)
+        case "bad-input":
+            return bad_input(json_files.read(root / BAD_INPUT))
+    raise ValueError(f"kind: no table {kind!r}; allowed: resolution, mutants, seeds and bad-input")
+
+
+def resolution(found: Mapping[str, Any]) -> str:
+    """How many comparisons notice a prediction changed by so much.
+
+    Parameters
+    ----------
+    found : mapping
+        The ledger.
+    """
+    asked = len(ledger.two_sided(found))
+    rows = []
+    for change in (0.001, 0.01, 0.05, 0.2):
+        missed = len(ledger.blunt(found, change, change))
+        rows.append((f"{100 * change:g} %", f"{asked - missed}", f"{missed}"))
+    heads = ("prediction changed by", "comparisons that notice", "that do not")
+    return tables.scrolling("What a wrong prediction gets past", heads, rows)
+
+
+def mutants(record: Mapping[str, Any]) -> str:
+    """What became of the mutants of each module.
+
+    Parameters
+    ----------
+    record : mapping
+        As `make mutants` writes it.
+    """
+
+    def row(name: str, counts: Mapping[str, Any]) -> tuple[str, ...]:
+        keys = ("mutants", "sampled", "tests", "claims", "explained", "survived")
+        numbers = (str(counts[key]) for key in keys)
+        return (name, *numbers, f"{100 * counts['rate']:.1f} %")
+
+    heads = ("module", "mutants", "drawn", "found by tests", "by claims", "explained", "survived",
+             "found or explained")  # fmt: skip
+    rows = [row(f"<code>{html.escape(name)}</code>", c) for name, c in record["modules"].items()]
+    low, high = record["all"]["interval"]
+    return tables.scrolling(
+        "Mutants of ibcore", heads, rows, foot=row("together", record["all"])
+    ) + (
+        f'<p class="ib-small">Recorded on {html.escape(record["date"])}; 95 % interval of the '
+        f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; {_versions(record)}.</p>"
+    )
+
+
+def other_seeds(record: Mapping[str, Any], titles: Mapping[str, str], link: Link) -> str:
+    """What came of each chapter with other random numbers.
+
+    Parameters
+    ----------
+    record : mapping
+        As `make seeds` writes it.
+    titles : mapping
+        Titles of pages by name.
+    link : callable
+        From a page's name and an anchor to an address relative to this page.
+    """
+    shifts = record["shifts"]
+    heads = ("chapter", "claims", "that rest on draws", "comparisons and controls",
+             *(f"failures, set {shift}" for shift in shifts))  # fmt: skip
+    rows = [
+        (
+            f'<a href="{link(c["chapter"], "")}">{html.escape(titles[c["chapter"]])}</a>',
+            *(str(c[key]) for key in ("claims", "drawn", "comparisons")),
+            *(str(c["failures"][str(shift)]) for shift in shifts),
+        )
+        for c in record["chapters"]
+    ]
+    return tables.scrolling("Chapters with other random numbers", heads, rows) + (
+        f'<p class="ib-small">Set 0 is the book itself. Recorded on {html.escape(record["date"])}; '
+        f"{_versions(record)}.</p>"
+    )
+
+
+def bad_input(record: Mapping[str, Any]) -> str:
+    """How many bad values each module was given, and refused.
+
+    Parameters
+    ----------
+    record : mapping
+        As the test of bad input writes it.
+    """
+    heads = ("module", "functions", "arguments", "bad values refused", "odd values allowed")
+
+    def row(name: str, counts: Mapping[str, Any]) -> tuple[str, ...]:
+        keys = ("functions", "arguments", "refused", "allowed")
+        return (name, *(str(counts[key]) for key in keys))
+
+    rows = [row(f"<code>{html.escape(name)}</code>", c) for name, c in record["modules"].items()]
+    return tables.scrolling("Bad input", heads, rows, foot=row("together", record))
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    return html.escape(", ".join(f"{name} {v}" for name, v in record["versions"].items()))

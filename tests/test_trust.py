@@ -1,0 +1,92 @@
+"""The tables of the page on how the book is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from ibbook import json_files, tables, trust
+
+ROOT = Path(__file__).resolve().parents[1]
+TITLES = {"book/a/one": "One & only"}
+
+COMPARISON = {"relation": "equal", "quantity": "a", "resolution": 0.02, "unit": "relative",
+              "predicted": [1.0]}  # fmt: skip
+
+
+def cells(text: str) -> list[list[str]]:
+    rows = BeautifulSoup(text, "html.parser").select("tr")
+    return [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows]
+
+
+def link(page: str, anchor: str) -> str:
+    return f"{page}.html#{anchor}"
+
+
+def test_a_table_scrolls_is_named_and_heads_its_rows() -> None:
+    text = tables.scrolling("A < B", ["x", "y & z"], [["<b>1</b>", "2"]], foot=["3", "4"])
+    soup = BeautifulSoup(text, "html.parser")
+    assert soup.div["aria-label"] == "A < B"
+    assert soup.div["tabindex"] == "0"
+    assert cells(text) == [["x", "y & z"], ["1", "2"], ["3", "4"]]
+    assert [th["scope"] for th in soup.find_all("th")] == ["col", "col", "row", "row"]
+    assert soup.caption is None
+    shown = tables.scrolling("A < B", ["x"], [["1"]], caption=True)
+    assert BeautifulSoup(shown, "html.parser").caption.get_text() == "A < B"
+
+
+def test_mutants_are_counted_by_module_and_together() -> None:
+    counts = {"mutants": 30, "sampled": 20, "tests": 15, "claims": 3, "explained": 1,
+              "survived": 1, "rate": 0.95}  # fmt: skip
+    record = {
+        "date": "2026-01-01",
+        "versions": {"python": "3.12.0"},
+        "modules": {"flow": counts},
+        "all": {**counts, "interval": [0.9, 0.975]},
+    }
+    text = trust.mutants(record)
+    assert cells(text)[1] == ["flow", "30", "20", "15", "3", "1", "1", "95.0 %"]
+    assert cells(text)[2] == ["together", "30", "20", "15", "3", "1", "1", "95.0 %"]
+    assert "90.0 % to 97.5 %; python 3.12.0." in text
+
+
+def test_other_seeds_have_a_column_a_set() -> None:
+    record = {
+        "date": "2026-01-01",
+        "versions": {"numpy": "2.4"},
+        "shifts": [0, 3],
+        "chapters": [
+            {"chapter": "book/a/one", "claims": 5, "drawn": 2, "comparisons": 17,
+             "failures": {"0": 0, "3": 1}, "seeds": 4}
+        ],
+    }  # fmt: skip
+    text = trust.other_seeds(record, TITLES, link)
+    head, row = cells(text)
+    assert head[-2:] == ["failures, set 0", "failures, set 3"]
+    assert row == ["One & only", "5", "2", "17", "0", "1"]
+    assert BeautifulSoup(text, "html.parser").a["href"] == "book/a/one.html#"
+
+
+def test_bad_input_is_counted() -> None:
+    counts = {"functions": 2, "arguments": 5, "refused": 40, "allowed": 1}
+    text = trust.bad_input({**counts, "modules": {"losses": counts}})
+    assert cells(text)[1:] == [[name, "2", "5", "40", "1"] for name in ("losses", "together")]
+
+
+def test_resolution_counts_what_notices() -> None:
+    found = {"claims": [{"id": "a", "comparisons": [COMPARISON]}]}
+    assert cells(trust.resolution(found))[1:] == [
+        ["0.1 %", "0", "1"], ["1 %", "0", "1"], ["5 %", "1", "0"], ["20 %", "1", "0"],
+    ]  # fmt: skip
+
+
+def test_an_unknown_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind: no table 'luck'; allowed: resolution, mutants"):
+        trust.as_html("luck", ROOT, {}, TITLES, link)
+
+
+@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT, trust.SEEDS], ids=str)
+def test_the_committed_records_can_be_shown(path: Path) -> None:
+    assert json_files.read(ROOT / path)
