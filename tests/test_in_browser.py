@@ -18,8 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from ibbook import browser
@@ -123,7 +125,9 @@ class Visit:
 
 
 @contextmanager
-def visit(chromium: Browser, address: str, width: int = WIDE, **options: Any) -> Iterator[Visit]:
+def visit(
+    chromium: Browser, address: str, width: int = WIDE, prepare: str = PREPARE, **options: Any
+) -> Iterator[Visit]:
     """Open a page with nothing in the cache and wait until its formulas are there."""
     with chromium.new_context(viewport={"width": width, "height": 900}, **options) as context:
         page = context.new_page()
@@ -148,7 +152,7 @@ def visit(chromium: Browser, address: str, width: int = WIDE, **options: Any) ->
                 {f"{names.get(e['requestId'])} #{e['requestId']}": int(e["encodedDataLength"])}
             ),
         )
-        page.add_init_script(PREPARE)
+        page.add_init_script(prepare)
         page.goto(address)
         if options.get("java_script_enabled", True):
             page.evaluate(READY)
@@ -219,8 +223,9 @@ def fits(v: Visit) -> Iterator[str]:
         """() => {
           const width = document.documentElement.clientWidth;
           if (document.documentElement.scrollWidth <= width) return [];
+          const cut = (e) => getComputedStyle(e).overflowX !== "visible";
           const scrolls = (e) => e !== document.body
-            && (getComputedStyle(e.parentElement).overflowX !== "visible" || scrolls(e.parentElement));
+            && (cut(e.parentElement) || scrolls(e.parentElement));
           const out = [...document.querySelectorAll("body *")].filter(
             (e) => e.checkVisibility() && e.getBoundingClientRect().right > width && !scrolls(e));
           return ["wider than the window: " + document.documentElement.scrollWidth + " > " + width
@@ -265,11 +270,11 @@ def accessible(v: Visit) -> Iterator[str]:
 
 
 def contrast(v: Visit) -> Iterator[str]:
-    """Findings of axe on contrast: of all texts that look alike on a like ground, the first one."""
+    """Findings of axe on contrast: of the texts that look alike on a like ground, three."""
     thin(v)
     v.page.evaluate(
         """() => {
-          const grounds = new Map([[null, ""]]), seen = new Set();
+          const grounds = new Map([[null, ""]]), seen = new Map();
           for (const element of document.querySelectorAll("html, body, body *")) {
             const style = getComputedStyle(element);
             const own = style.backgroundColor + style.backgroundImage + style.opacity;
@@ -279,9 +284,11 @@ def contrast(v: Visit) -> Iterator[str]:
             delete element.dataset.look;
             const look = [style.color, style.fontSize, style.fontWeight, ground].join();
             const speaks = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-            if (!speaks || seen.has(look)) continue;
-            if (!element.checkVisibility({ visibilityProperty: true })) continue;
-            seen.add(look);
+            const box = element.getBoundingClientRect();
+            const seenNow = element.checkVisibility({ visibilityProperty: true })
+              && box.right + window.scrollX > 0 && box.width > 0;
+            if (!speaks || !seenNow || seen.get(look) === 3) continue;
+            seen.set(look, (seen.get(look) ?? 0) + 1);
             element.dataset.look = seen.size;
           }
         }"""
@@ -458,3 +465,193 @@ def test_a_page_without_scripts(chromium: Browser, on_disk: str, name: str) -> N
                 assert folded or part.is_visible(), f"not seen: {kind} {part.inner_text()[:60]}"
         found = run(v, [fits])
         assert not found, "\n".join(found)
+
+
+# --- what a reader does -------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["hosted", "on_disk"])
+def address(request: pytest.FixtureRequest) -> str:
+    """The site on the web, and in the file system."""
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_search_leads_to_a_chapter(chromium: Browser, address: str) -> None:
+    with visit(chromium, f"{address}/book/map.html") as v:
+        v.page.keyboard.press("Control+k")
+        v.page.get_by_role("searchbox").fill("lexicographic")
+        v.page.keyboard.press("Enter")
+        found = v.page.locator("#search-results a[href*='deep/nacson2019-lexicographic.html']")
+        found.first.click()
+        expect(v.page.locator("h1:visible")).to_contain_text("Lexicographic")
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_the_menu_leads_to_a_chapter(chromium: Browser, address: str, width: int) -> None:
+    with visit(chromium, f"{address}/book/index.html", width) as v:
+        if width == NARROW:
+            v.page.locator(".primary-toggle").click()
+        v.page.get_by_role("navigation", name="Main").get_by_text("Notation").click()
+        expect(v.page.locator("h1:visible")).to_contain_text("Notation")
+
+
+def test_the_theme_is_switched_and_stays(chromium: Browser, address: str) -> None:
+    with visit(chromium, f"{address}/book/map.html", color_scheme="light") as v:
+        root = v.page.locator("html")
+        expect(root).to_have_attribute("data-theme", "light")
+        for _ in range(2):  # from the system's choice to light, and on to dark
+            v.page.locator(".theme-switch-button:visible").click()
+        expect(root).to_have_attribute("data-theme", "dark")
+        v.page.goto(f"{address}/book/notation.html")
+        expect(root).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize("name", BOOK.chapters)
+def test_a_link_to_a_claim_leads_there(chromium: Browser, on_disk: str, name: str) -> None:
+    """Formulas above the place are typeset after the browser has gone to it."""
+    with visit(chromium, f"{on_disk}/{name}.html") as v:
+        claims = v.page.locator(".ib-claim").all()
+        if not claims:
+            pytest.skip("no claim on this page")
+        last = claims[-1].get_attribute("id")
+    with visit(chromium, f"{on_disk}/{name}.html#{last}") as v:
+        expect(v.page.locator(f"#{last}")).to_be_in_viewport()
+
+
+def test_text_does_not_wait_for_formulas_for_ever(chromium: Browser, hosted: str) -> None:
+    page = chromium.new_page()
+    page.route("**/mathjax/**", lambda route: route.abort())
+    page.goto(f"{hosted}/book/notation.html")
+    expect(page.locator("h1:visible")).to_have_count(1, timeout=60_000)
+    page.close()
+
+
+# --- the checks, tested -------------------------------------------------------------------------
+
+SOUND = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<style>
+body { margin: 0; background: #fff; color: #222; }
+a { color: #00439b; }
+.skip { position: absolute; left: -99em; } .skip:focus { left: 0; }
+html[data-theme="dark"] body { background: #111; color: #ddd; }
+html[data-theme="dark"] a { color: #9cf; }
+.wide { overflow-x: auto; } .wide table { width: 1500px; }
+:focus-visible { outline: 2px solid red; }
+@media print { nav { display: none; } .wide { overflow: visible; } .wide table { width: 90%; } }
+</style></head><body>
+<a class="skip" href="#main-content">Skip</a>
+<nav aria-label="Main"><a href="page.html">Start</a></nav>
+<main id="main-content"><article class="bd-article"><h1>A title</h1><h2>A part</h2>
+<p>Text, <span class="math"><mjx-container><mjx-math>x</mjx-math></mjx-container></span>.</p>
+<figure><img src="a.png" alt="A line that falls from left to right" width="300" height="200">
+<figcaption>A line.</figcaption></figure>
+<div class="highlight"><pre><span class="k">for</span> x <span class="k">in</span> y</pre></div>
+<div class="wide" tabindex="0" role="region" aria-label="Numbers">
+<table><tr><th scope="col">n</th></tr><tr><td>1</td></tr></table></div>
+</article></main></body></html>"""
+
+ALL = [*ON_ARRIVAL, *WHEN_WIDE, *WHEN_NARROW, *AT_REST]
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A served folder with two pictures, one of them heavy, for pages with a mistake."""
+    folder = tmp_path_factory.mktemp("desk")
+    Image.new("RGB", (300, 200), "white").save(folder / "a.png")
+    noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "heavy.png")
+    with served(folder) as address:
+        yield folder, address
+
+
+@contextmanager
+def page_with(chromium: Browser, desk: tuple[Path, str], html: str) -> Iterator[Visit]:
+    folder, address = desk
+    (folder / "page.html").write_text(html, encoding="utf-8")
+    with visit(chromium, f"{address}/page.html", NARROW) as v:
+        yield v
+
+
+def test_a_sound_page_passes_every_check(chromium: Browser, desk: tuple[Path, str]) -> None:
+    with page_with(chromium, desk, SOUND) as v:
+        assert run(v, ALL) == []
+
+
+END = "</article>"
+
+MISTAKES: list[tuple[Check, str, str, str]] = [
+    (quiet, END, f"<script>undefined.x</script>{END}", "error: "),
+    (quiet, END, f"<script>console.warn('careful')</script>{END}", "warning: careful"),
+    (quiet, END, f"<script src='gone.js'></script>{END}", "404"),
+    (quiet, END, f"<script src='http://127.0.0.1:9/gone.js'></script>{END}", "gone.js"),
+    (
+        formulas,
+        "<mjx-math>x",
+        "<mjx-merror>Undefined control sequence</mjx-merror><mjx-math>",
+        "Und",
+    ),
+    (formulas, "<mjx-container><mjx-math>x</mjx-math></mjx-container>", "\\(x\\)", "not typeset"),
+    (headings, "<h2>A part</h2>", "<h1>A part</h1>", "2 headings of the first level"),
+    (headings, "<h1>A title</h1>", "", "0 headings of the first level"),
+    (headings, "<h2>A part</h2>", "<h3>A part</h3>", "level 3 after level 1"),
+    (figures, 'alt="A line that falls from left to right"', 'alt=""', "says too little"),
+    (figures, 'alt="A line that falls from left to right"', 'alt="Figure 1"', "says too little"),
+    (figures, "<figcaption>A line.</figcaption>", "", "no caption"),
+    (figures, 'src="a.png"', 'src="data:image/png;base64,AA"', "did not come"),
+    (fits, "<h2>", '<h2 style="width: 2000px">', "H2"),
+    (fits, ".wide { overflow-x: auto; }", "", "wider than the window: 1500 > 390"),
+    (
+        steady,
+        END,
+        f"<script>setTimeout(() => document.querySelector('h2').style.marginTop = '300px', 200)"
+        f"</script>{END}",
+        "moves by",
+    ),
+    (light, 'src="a.png"', 'src="heavy.png"', "heavy.png"),
+    (accessible, END, f"<button></button>{END}", "button-name (critical)"),
+    (accessible, '<html lang="en">', "<html>", "html-has-lang (serious)"),
+    (accessible, ' tabindex="0" role="region" aria-label="Numbers"', "", "scrollable-region"),
+    (accessible, '<th scope="col">n</th>', '<th scope="col"></th>', "empty-table-header"),
+    (contrast, "color: #222", "color: #999", "color-contrast (serious)"),
+    (contrast, '<span class="k">for', '<span class="k" style="color: #aaa">for', "color-contrast"),
+    (contrast_in_the_dark, "color: #9cf", "color: #333", "color-contrast (serious)"),
+    (reachable, '<a class="skip" href="#main-content">Skip</a>', "", "first stop"),
+    (
+        reachable,
+        ":focus-visible { outline: 2px solid red; }",
+        "a:focus { outline: 0; }",
+        "not seen",
+    ),
+    (reachable, "<h1>", '<h1 tabindex="3">', "out of order"),
+    (still, "body {", "html { scroll-behavior: smooth; } body {", "scrolls smoothly: HTML"),
+    (still, "a {", "h2 { transition: color 1s; } a {", "a transition: H2"),
+    (
+        still,
+        "a {",
+        "@keyframes turn { to { opacity: 0.5; } } h2 { animation: turn 1s; } a {",
+        "an animation: H2",
+    ),
+    (enlarged, "<h2>", '<h2 style="font-size: 1rem; width: 20rem">', "wider than the window"),
+    (printed, "nav { display: none; }", "", "of no use on paper: NAV"),
+    (printed, ".wide { overflow: visible; } .wide table { width: 90%; }", "", "cut off on paper"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "expected"),
+    MISTAKES,
+    ids=[f"{check.__name__}-{number}" for number, (check, *_) in enumerate(MISTAKES)],
+)
+def test_a_mistake_is_found(
+    chromium: Browser, desk: tuple[Path, str], check: Check, old: str, new: str, expected: str
+) -> None:
+    assert old in SOUND
+    with page_with(chromium, desk, SOUND.replace(old, new, 1)) as v:
+        found = list(check(v))
+    assert [line for line in found if expected in line], found
+
+
+def test_every_check_has_a_mistake_that_it_finds() -> None:
+    assert {check for check, *_ in MISTAKES} == set(ALL)
