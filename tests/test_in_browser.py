@@ -34,8 +34,8 @@ PAGES = [*BOOK.pages, "search", "genindex"]
 WIDE, NARROW, PAPER = 1280, 390, 720
 #: What a page and all that it loads may weigh on its way, in bytes.
 WEIGHT = 1_500_000
-#: The share of the window that may move; 0.1 is what is commonly called good.
-SHIFT = 0.05
+#: How far what is in the window may move, as a share of it: the bound that is commonly called good.
+SHIFT = 0.1
 
 AXE = Axe()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
@@ -45,6 +45,8 @@ EXCEPTIONS: dict[str, str] = {}
 
 # Layout shifts are kept from the start. A slow machine must not decide how much moves: the page
 # shows its text after three seconds even where formulas are not ready, here after five minutes.
+PATIENCE = 120_000  # milliseconds
+
 PREPARE = """
 window.shifts = [];
 new PerformanceObserver((list) => {
@@ -98,6 +100,7 @@ def served(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with browser.launch() as started:
         yield started
 
@@ -131,7 +134,7 @@ def visit(
     """Open a page with nothing in the cache and wait until its formulas are there."""
     with chromium.new_context(viewport={"width": width, "height": 900}, **options) as context:
         page = context.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE)
         found = Visit(page)
         page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
         page.on("requestfailed", lambda r: found.said.append(f"failed: {r.url}"))
@@ -405,8 +408,9 @@ def printed(v: Visit) -> Iterator[str]:
           const needs = (e) => Math.ceil(
             (e.querySelector("mjx-math") ?? { scrollWidth: e.scrollWidth }).scrollWidth);
           const cut = [...document.querySelectorAll(".bd-article *")].filter((e) =>
-            !e.closest("svg, mjx-assistive-mml, mjx-math") && shown(e) && e.clientWidth > 0
-            && getComputedStyle(e).overflowX !== "visible" && needs(e) > e.clientWidth + 2);
+            !e.closest("svg, mjx-assistive-mml, mjx-math, .visually-hidden")
+            && shown(e) && e.clientWidth > 0 && needs(e) > e.clientWidth + 2
+            && getComputedStyle(e).overflowX !== "visible");
           return [
             ...menus.filter(shown).map((e) => "printed, though of no use on paper: " + name(e)),
             ...cut.map((e) => "cut off on paper: " + name(e) + " by "
@@ -523,7 +527,7 @@ def test_text_does_not_wait_for_formulas_for_ever(chromium: Browser, hosted: str
     page = chromium.new_page()
     page.route("**/mathjax/**", lambda route: route.abort())
     page.goto(f"{hosted}/book/notation.html")
-    expect(page.locator("h1:visible")).to_have_count(1, timeout=60_000)
+    expect(page.locator("h1:visible")).to_have_count(1)
     page.close()
 
 
