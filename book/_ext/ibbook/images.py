@@ -65,7 +65,9 @@ def palette(png: bytes) -> bytes:
 
 
 def _transparent(picture: Image.Image) -> bool:
-    return picture.has_transparency_data and picture.convert("RGBA").getextrema()[3] != (255, 255)
+    return picture.has_transparency_data and picture.convert("RGBA").getchannel(
+        "A"
+    ).getextrema() != (255, 255)
 
 
 def compress(folder: Path, cache: Path) -> None:
