@@ -24,13 +24,13 @@ def _fail(name: str, wrong: str, allowed: str) -> ValueError:
     return ValueError(f"{name} {wrong}; allowed: {allowed}")
 
 
-def _real(value: Any, name: str, allowed: str) -> NDArray[Any]:
+def _real(value: Any, name: str, allowed: str, *, empty: bool = False) -> NDArray[Any]:
     """Return `value` as an array of real numbers, not of booleans, complex, text or objects."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise _fail(name, f"is not a rectangular array of numbers ({error})", allowed) from error
-    if array.size == 0:
+    if array.size == 0 and not empty:
         raise _fail(name, f"is empty (shape {array.shape})", allowed)
     if array.dtype.kind not in "iuf":
         raise _fail(name, f"has entries of type {array.dtype}", allowed)
@@ -46,9 +46,10 @@ def _finite(value: Any, name: str, allowed: str) -> FloatArray:
     return array
 
 
-def real(value: Any, name: str) -> NDArray[Any]:
-    """Check a non-empty array of real numbers, NaN and infinities among them."""
-    return _real(value, name, "a non-empty array of real numbers")
+def real(value: Any, name: str, *, empty: bool = False) -> NDArray[Any]:
+    """Check an array of real numbers, NaN and infinities among them; maybe an empty one."""
+    allowed = "an array of real numbers" if empty else "a non-empty array of real numbers"
+    return _real(value, name, allowed, empty=empty)
 
 
 def array(value: Any, name: str) -> FloatArray:

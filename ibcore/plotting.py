@@ -111,10 +111,10 @@ def _axes(ax: object) -> None:
 
 
 def _line(ax: Axes, x: ArrayLike, y: ArrayLike, style: dict[str, Any]) -> list[Line2D]:
-    """Draw a line of real numbers; where one is NaN, matplotlib leaves a gap."""
+    """Draw a line of real numbers, or of none; where one is NaN, matplotlib leaves a gap."""
     _axes(ax)
     for name, values in (("x", x), ("y", y)):
-        _validate.real(values, name)
+        _validate.real(values, name, empty=True)
     if len(np.atleast_1d(x)) != len(np.atleast_1d(y)):
         raise ValueError(
             f"x, y have the shapes {np.shape(x)} and {np.shape(y)}; allowed: the same length"

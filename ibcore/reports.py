@@ -270,7 +270,9 @@ def as_html(record: Mapping[str, Any]) -> str:
         f'<span class="ib-status">{e(headline(record))}</span></p>',
     ]
     if record["comparisons"]:
-        heads = ("quantity", "measured", "", "predicted", "error", "tolerance", "n")
+        # A column of signs needs no heading to be seen, but one to be heard.
+        relation = '<span class="visually-hidden">relation</span>'
+        heads = ("quantity", "measured", relation, "predicted", "error", "tolerance", "n")
         parts.append('<table class="ib-table"><thead><tr>')
         parts += [f'<th scope="col">{h}</th>' for h in heads]
         parts.append("</tr></thead><tbody>")

@@ -55,6 +55,7 @@ def make_book() -> MakeBook:
         config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
         sphinx = config["sphinx"]
         sphinx["local_extensions"] = {"ibbook": str(ROOT / "book" / "_ext")}
+        config["html"]["favicon"] = str(ROOT / config["html"]["favicon"])
         sphinx["config"]["html_static_path"] = [str(ROOT / "book" / "_static")]
         scores = ("map", "ledger", "results", "status")
         pages = [f"book/{name}" for name in (*chapters, *scores)]

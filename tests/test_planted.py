@@ -107,7 +107,9 @@ PLANTS = {
     "a link to a file that is not there": Plant(
         "[the ledger](ledger.md)", '<a href="leger.html">the ledger</a>', "pytest", "leger.html"
     ),
-    "no alt text": Plant("alt: A line that goes up", "width: 300px", "pytest", "no alt text"),
+    "no alt text": Plant(
+        "alt: A line that goes up", "width: 300px", "pytest", "the alt text is a file name"
+    ),
     "a cell that was not executed": Plant(
         "```{code-cell} ipython3\nclaim =",
         "```{code-cell} ipython3\n:tags: [skip-execution]\nprint(value)\n```\n\n"

@@ -75,3 +75,9 @@ def test_decades_are_labelled() -> None:
 def test_bad_input_is_named(call, message) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_line_without_points_is_drawn() -> None:
+    _, ax = plotting.panels()
+    (line,) = plotting.control(ax, [], [], label="none diverged")
+    assert line.get_xdata().size == 0

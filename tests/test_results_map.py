@@ -214,7 +214,7 @@ def test_a_chapter_is_named_by_its_title() -> None:
     svg = as_svg([statement(0)], {}, titles, link)
     assert "Descent & <bias>" in [t.text for t in ET.fromstring(svg).iter(f"{SVG}text")]
     words = BeautifulSoup(as_list([statement(0)], {}, titles, link), "html.parser")
-    assert words.select_one("h3 a").text == "Descent & <bias>"
+    assert words.select_one("h2 a").text == "Descent & <bias>"
 
 
 def test_a_book_without_statements_has_an_empty_map() -> None:

@@ -119,6 +119,7 @@ def test_good_values_come_back_plain():
     assert _validate.times([1, 2], "t", 1.0).tolist() == [1.0, 2.0]
     assert _validate.times([-1, 2], "t").size == 2
     assert np.isnan(_validate.real([1.0, NAN], "r")[1])
+    assert _validate.real([], "r", empty=True).size == 0
     assert _validate.positive_array(2, "p").shape == ()
     assert _validate.text("word", "t") == "word"
     assert _validate.flag(np.True_, "f") is True

@@ -1,13 +1,14 @@
 // Makes formulas that are wider than the paper fit, and names what still stands outside its column.
 () => {
-  const smallest = 45; // per cent; below that nobody could read it
+  const smallest = 0.45; // of its size; below that nobody could read it
   const outside = [];
   for (const chapter of document.querySelectorAll(".ib-chapter")) {
     for (const formula of chapter.querySelectorAll('mjx-container[display="true"]')) {
       const wide = formula.querySelector("mjx-math").getBoundingClientRect().width;
       const room = formula.clientWidth;
       if (wide > room) {
-        formula.style.fontSize = `${Math.max(smallest, Math.floor((100 * room) / wide) - 1)}%`;
+        const size = parseFloat(getComputedStyle(formula).fontSize);
+        formula.style.fontSize = `${size * Math.max(smallest, (0.99 * room) / wide)}px`;
       }
     }
     const column = chapter.getBoundingClientRect();

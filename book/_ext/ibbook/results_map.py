@@ -151,7 +151,7 @@ def as_svg(
         # It shrinks with the page down to the size at which its words can still be read.
         f'<svg class="ib-map" viewBox="0 0 {width:.0f} {y:.0f}" '
         f'style="min-width: {0.8 * width:.0f}px; max-width: {width:.0f}px" '
-        'role="img" aria-labelledby="ib-map-title" '
+        'role="group" aria-labelledby="ib-map-title" '
         'xmlns="http://www.w3.org/2000/svg">',
         '<title id="ib-map-title">Which statement leans on which; the list below says the same '
         "in words</title>",
@@ -236,7 +236,7 @@ def as_list(
     parts = []
     for docname, group in groupby(statements, key=lambda s: s.docname):
         parts.append(
-            f'<h3><a href="{link(docname, "")}">{e(titles.get(docname, docname))}</a></h3>'
+            f'<h2><a href="{link(docname, "")}">{e(titles.get(docname, docname))}</a></h2>'
         )
         parts.append("<ul>")
         for s in group:

@@ -35,6 +35,7 @@ from ibbook import (
     downloads,
     figures,
     guard,
+    images,
     json_files,
     ledger,
     repository,
@@ -135,6 +136,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _offer_download, priority=499)
     app.connect("html-page-context", _offer_bibtex, priority=502)
     app.connect("html-page-context", _offer_launch, priority=502)
+    app.connect("html-page-context", _trim)
     app.connect("html-page-context", _load_charts)
     app.connect("html-collect-pages", search.drop_bare_titles)
     app.connect("build-finished", _finish)
@@ -448,6 +450,22 @@ def _offer_launch(
         context["header_buttons"].insert(0, repository.launch_buttons(found, pagename))
 
 
+def _trim(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Size the images; mend the roles of citations, and leave out thebe, which nothing here uses.
+
+    docutils gives the items of a list of citations a role that is deprecated and is no item.
+    """
+    body = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+    context["body"] = images.sized(body)
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in f"{script} {script.attributes.get('body', '')}".lower()
+    ]
+
+
 def _load_charts(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -462,6 +480,7 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
         return
     book, out = _book(app), Path(app.outdir)
     _forget_removed(app.env, out)
+    images.compress(out / "_images", book.build / ".images")
     json_files.write(app.ib_ledger, out / "ledger.json")  # type: ignore[attr-defined]
     for docname in book.chapters:
         target = out / "_sources" / f"{docname}.ipynb"
