@@ -29,7 +29,7 @@ from ibbook.book import Book
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = Book.at(ROOT)
-PAGES = [*BOOK.pages, "search", "genindex"]
+PAGES = [*BOOK.pages, "search"]
 
 WIDE, NARROW, PAPER = 1280, 390, 720
 #: What a page and all that it loads may weigh on its way, in bytes.
@@ -521,6 +521,47 @@ def test_a_link_to_a_claim_leads_there(chromium: Browser, on_disk: str, name: st
         last = claims[-1].get_attribute("id")
     with visit(chromium, f"{on_disk}/{name}.html#{last}") as v:
         expect(v.page.locator(f"#{last}")).to_be_in_viewport()
+
+
+TURNABLE = [
+    f"book/{part}index" for part in ("", "separable/", "deep/", "stability/", "interpolators/")
+]
+
+
+@pytest.mark.parametrize("name", TURNABLE)
+def test_figures_turn_by_keyboard(chromium: Browser, address: str, name: str) -> None:
+    with visit(chromium, f"{address}/{name}.html") as v:
+        figures = v.page.locator(".ib-turn").all()
+        assert figures
+        for figure in figures:
+            knobs = figure.locator("input[type=range]")
+            expect(knobs.first).to_be_visible()
+            for knob in knobs.all():
+                before = figure.locator("svg").inner_html()
+                knob.press("ArrowRight")
+                expect(figure.locator("svg")).not_to_have_js_property("innerHTML", before)
+
+
+@pytest.mark.parametrize("name", TURNABLE)
+def test_the_still_of_a_turned_figure_is_printed(
+    chromium: Browser, on_disk: str, name: str
+) -> None:
+    with visit(chromium, f"{on_disk}/{name}.html") as v:
+        figure = v.page.locator(".ib-turn").first
+        expect(figure.locator("svg")).to_be_visible()
+        expect(figure.locator("img")).to_be_hidden()
+        v.page.emulate_media(media="print")
+        expect(figure.locator("img")).to_be_visible()
+        expect(figure.locator("svg")).to_be_hidden()
+        expect(figure.locator("input").first).to_be_hidden()
+
+
+def test_the_still_of_a_figure_stays_without_scripts(chromium: Browser, on_disk: str) -> None:
+    address = f"{on_disk}/book/index.html"
+    with visit(chromium, address, java_script_enabled=False) as v:
+        for figure in v.page.locator(".ib-turn").all():
+            expect(figure.locator("img")).to_be_visible()
+            expect(figure).to_contain_text("JavaScript")
 
 
 def test_text_does_not_wait_for_formulas_for_ever(chromium: Browser, hosted: str) -> None:

@@ -131,8 +131,8 @@ def turning(figure: Figure) -> str:
     written = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", r"<\/")
     return (
         f'<div class="ib-turn-chart" style="{size}"></div>'
-        f'<form class="ib-turn-knobs" aria-label="Turn the figure" style="--ib-knobs: {sliders}">'
-        "<noscript>The sliders of this figure need JavaScript.</noscript></form>"
+        f'<div class="ib-turn-knobs" style="--ib-knobs: {sliders}">'
+        "<noscript>The sliders of this figure need JavaScript.</noscript></div>"
         f'<script type="application/json">{written}</script>'
     )
 
