@@ -536,6 +536,13 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
     assert "\n".join(lines) == SHOWN
 
 
+def test_digits_shown_follow_the_size_of_what_is_predicted() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=1234.5678, predicted=1234.0, rtol=1e-3)
+    claim.control("moved", measured=1300.0)
+    assert "measured 1234.6 = predicted 1234;" in repr(claim.report())
+
+
 def test_errors_far_below_a_tolerance_of_many_digits_are_rounded() -> None:
     claim = exact_instance()
     claim.equal("q", measured=1.0, predicted=1.0, atol=0.12345)
