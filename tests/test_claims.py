@@ -513,7 +513,7 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
     assert page.find(class_="ib-claim-title").text == f"{ID} corroborated on 13 instances"
     assert page.find(class_="ib-scope").text == "Grade: analogue. Not covered: d < 5."
     assert [th.text for th in page.table.thead("th")] == [
-        "quantity", "measured", "", "predicted", "error", "tolerance", "n",
+        "quantity", "measured", "relation", "predicted", "error", "tolerance", "n",
     ]  # fmt: skip
     assert not [
         t for t in page.table.find_all(string=str.strip) if t.parent.name not in ("th", "td")
