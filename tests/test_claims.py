@@ -513,11 +513,10 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
     assert page.find(class_="ib-claim-title").text == f"{ID} corroborated on 13 instances"
     assert page.find(class_="ib-scope").text == "Grade: analogue. Not covered: d < 5."
     assert [th.text for th in page.table.thead("th")] == [
-        "quantity", "measured", "", "predicted", "error", "tolerance", "n",
+        "quantity", "measured", "relation", "predicted", "error", "tolerance", "n",
     ]  # fmt: skip
-    assert not [
-        t for t in page.table.find_all(string=str.strip) if t.parent.name not in ("th", "td")
-    ]
+    stray = [t for t in page.table.find_all(string=str.strip) if not t.find_parent(["th", "td"])]
+    assert not stray
     lines = [f"{ID}: corroborated on 13 instances"]
     for row in page.table.tbody("tr"):
         head, *cells = (cell.text for cell in row(["th", "td"]))
@@ -534,6 +533,13 @@ def test_the_page_shows_what_the_terminal_shows() -> None:
             )
     lines.append("  grade: analogue; not covered: d < 5")
     assert "\n".join(lines) == SHOWN
+
+
+def test_digits_shown_follow_the_size_of_what_is_predicted() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=1234.5678, predicted=1234.0, rtol=1e-3)
+    claim.control("moved", measured=1300.0)
+    assert "measured 1234.6 = predicted 1234;" in repr(claim.report())
 
 
 def test_errors_far_below_a_tolerance_of_many_digits_are_rounded() -> None:

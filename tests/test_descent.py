@@ -371,6 +371,9 @@ def test_independent_minibatches_are_bounded_by_the_longest_sample():
     # Rows 3 e_1 and e_2: 1/γ² = 1/9 + 1, σ = R = 3, so R²/γ² = 10.
     bounds = descent.step_size_bounds(np.diag([3.0, 1.0]), 0.25, batch_size=2)
     assert bounds.independent == pytest.approx(2 / (0.25 * 9 * (10 + 0.5)))
+    # one minibatch an epoch: K = 1, and σ/γ = √10
+    root = math.sqrt(10)
+    assert bounds.reshuffled == pytest.approx((3 / root) / (2 * 0.25 * 27 * (1 + root)))
 
 
 @pytest.mark.parametrize("by", ["loss", "gradient"])

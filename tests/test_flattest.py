@@ -138,6 +138,8 @@ def test_affine_targets_cost_nothing():
         (lambda: flattest.least_stability_norm([[0.0, 1]] * 3, np.ones(3)), "coincide"),
         (lambda: flattest.least_stability_norm([[0.0, 0], [1, 1], [2, 2]], np.ones(3)),
          "3 points on a line"),
+        (lambda: flattest.least_stability_norm([[0.0, 0], [1, 1], [2, 2], [0, 1]], np.ones(4)),
+         "3 points on a line"),
         (lambda: flattest.least_stability_norm([[0.0], [1]], [0, 1], tolerance=-1), "^tolerance"),
     ],
 )  # fmt: skip

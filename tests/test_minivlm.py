@@ -277,3 +277,11 @@ def test_a_base_that_is_frozen_in_part_is_refused(frozen):
     next(frozen.parameters()).requires_grad_(True)
     with pytest.raises(ValueError, match="expected frozen parameters"):
         next(minivlm.align(frozen, Encoder(1), 0, text_steps=1, image_steps=0))
+
+
+def test_frozen_weights_are_half_precision_numbers():
+    base = Base(3)
+    with torch.no_grad():
+        next(base.parameters()).fill_(1 / 3)
+    minivlm.freeze(base)
+    assert all(torch.equal(p, p.half().float()) for p in base.parameters())
