@@ -14,6 +14,8 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 # The port of `make serve`.
 PORT ?= 8000
+# The replacements of the seeds of `make seeds`.
+SHIFT ?= 1 2
 
 PY := $(VENV)/bin/python
 SETTINGS := $(VENV)/.settings
@@ -91,6 +93,10 @@ reference: $(BOOK) ## rewrite the committed reference of the ledger's numbers
 .PHONY: blunt
 blunt: $(BOOK) ## list the comparisons that a slightly wrong prediction would get past
 	@$(IBBOOK) blunt
+
+.PHONY: seeds
+seeds: $(BOOK) ## execute every chapter with other seeds; every claim must still hold
+	@$(IBBOOK) seeds --shift $(SHIFT)
 
 .PHONY: notebooks
 notebooks: $(BOOK) ## write the executed notebooks that Colab opens

@@ -286,7 +286,7 @@ class Claim:
             )
         outcome = evaluate(last.relation, **{**last.arguments, **replaced})
         if any(held is not self._contradicted for held in outcome.holds):
-            raise ClaimError(
+            self._refuse(
                 f"{self.id}: the control {broken!r} does not bite: {last.quantity!r} "
                 f"{'fails' if self._contradicted else 'still holds'} "
                 f"(error {outcome.error:.3g}, tolerance {outcome.tolerance:.3g})"
@@ -315,16 +315,18 @@ class Claim:
     def _contradicted(self) -> bool:
         return bool(self.contradiction)
 
+    def _refuse(self, message: str) -> None:
+        """Raise; `ibbook.trial`, which looks for every failure, notes the message and goes on."""
+        raise ClaimError(message)
+
     def _compare(
         self, relation: Relation, quantity: str, drift: float | None, **arguments: Any
     ) -> None:
         outcome = evaluate(relation, **arguments)
         if self._contradicted and all(outcome.holds):
-            raise ClaimError(f"{self.id}: {quantity!r} holds, though the claim is contradicted")
+            self._refuse(f"{self.id}: {quantity!r} holds, though the claim is contradicted")
         if not self._contradicted and not all(outcome.holds):
-            raise ClaimError(
-                f"{self.id}: {quantity!r} does not hold. {_explain(relation, outcome)}"
-            )
+            self._refuse(f"{self.id}: {quantity!r} does not hold. {_explain(relation, outcome)}")
         allowed = _default_drift(outcome) if drift is None else float(drift)
         self.comparisons.append(Comparison(quantity, relation, arguments, outcome, allowed))
 

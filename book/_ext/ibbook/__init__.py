@@ -2,7 +2,8 @@
 
 `execute` runs the chapters, `records` reads the claims out of them, `statements` collects the
 labelled results while Sphinx reads the pages, `chain` holds the two together, and `ledger` and
-`results_map` show the score. `sphinx_ext` hangs all of it into Sphinx; `__main__` is the command
+`results_map` show the score. `seeds` executes the chapters once more with other seeds, each in a
+process that `trial` describes. `sphinx_ext` hangs all of it into Sphinx; `__main__` is the command
 line behind the Makefile.
 """
 
