@@ -16,6 +16,8 @@ CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 # Options of `make mutants`; `MUTANTS=--help` lists them.
 MUTANTS ?=
+# The replacements of the seeds of `make seeds`.
+SHIFT ?= 1 2
 
 PY := $(VENV)/bin/python
 SETTINGS := $(VENV)/.settings
@@ -106,6 +108,10 @@ reference: $(BOOK) ## rewrite the committed reference of the ledger's numbers
 .PHONY: blunt
 blunt: $(BOOK) ## list the comparisons that a slightly wrong prediction would get past
 	@$(IBBOOK) blunt
+
+.PHONY: seeds
+seeds: $(BOOK) ## execute every chapter with other seeds; every claim must still hold
+	@$(IBBOOK) seeds --shift $(SHIFT)
 
 .PHONY: notebooks
 notebooks: $(BOOK) ## write the executed notebooks that Colab opens

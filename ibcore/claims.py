@@ -293,7 +293,7 @@ class Claim:
             )
         outcome = evaluate(last.relation, **{**last.arguments, **replaced})
         if any(held is not self._contradicted for held in outcome.holds):
-            raise ClaimError(
+            self._refuse(
                 f"{self.id}: the control {broken!r} does not bite: {last.quantity!r} "
                 f"{'fails' if self._contradicted else 'still holds'} "
                 f"(error {outcome.error:.3g}, tolerance {outcome.tolerance:.3g})"
@@ -322,17 +322,19 @@ class Claim:
     def _contradicted(self) -> bool:
         return bool(self.contradiction)
 
+    def _refuse(self, message: str) -> None:
+        """Raise; `ibbook.trial`, which looks for every failure, notes the message and goes on."""
+        raise ClaimError(message)
+
     def _compare(
         self, relation: Relation, quantity: str, drift: float | None, **arguments: Any
     ) -> None:
         _validate.text(quantity, "quantity")
         outcome = evaluate(relation, **arguments)
         if self._contradicted and all(outcome.holds):
-            raise ClaimError(f"{self.id}: {quantity!r} holds, though the claim is contradicted")
+            self._refuse(f"{self.id}: {quantity!r} holds, though the claim is contradicted")
         if not self._contradicted and not all(outcome.holds):
-            raise ClaimError(
-                f"{self.id}: {quantity!r} does not hold. {_explain(relation, outcome)}"
-            )
+            self._refuse(f"{self.id}: {quantity!r} does not hold. {_explain(relation, outcome)}")
         if drift is None:
             drift = _default_drift(outcome)
         allowed = _validate.non_negative(drift, "drift")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,7 @@ from ibcore.margins import HardMargin, hard_margin, support_spans
 __all__ = [
     "Dataset",
     "degenerate_separable",
+    "draw_until",
     "fold_labels",
     "log_ladder",
     "mnist",
@@ -31,6 +33,7 @@ __all__ = [
 _MIN_DUAL = 0.05  # a smaller dual variable makes a clock too slow to be seen
 _MIN_THETA = 1.2  # a point nearer to the margin interferes for too long
 _MAX_TRIES = 20_000
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,32 @@ def _first(draw: Callable[[], FloatArray | None], wanted: str) -> FloatArray:
         if signed is not None:
             return signed
     raise RuntimeError(f"no set with {wanted} was accepted in {_MAX_TRIES} draws")
+
+
+def draw_until(draw: Callable[[], _T], meets: Callable[[_T], bool]) -> _T:
+    """Return the first draw that meets a condition.
+
+    What a statement assumes, or a finite horizon asks of the data, then holds for every seed.
+
+    Parameters
+    ----------
+    draw
+        Returns a new draw at each call.
+    meets
+        Whether a draw will do.
+
+    Raises
+    ------
+    RuntimeError
+        None did in 20,000 draws.
+    """
+    _validate.function(draw, "draw")
+    _validate.function(meets, "meets")
+    for _ in range(_MAX_TRIES):
+        drawn = draw()
+        if meets(drawn):
+            return drawn
+    raise RuntimeError(f"no draw met the condition in {_MAX_TRIES} draws")
 
 
 def spanning_separable(rng: np.random.Generator, n_samples: int, n_features: int) -> Dataset:

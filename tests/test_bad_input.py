@@ -246,6 +246,7 @@ add(
     given_as(product=lambda v: 2 * v, dimension=3, start=[1.0, 2.0, 3.0], rtol=1e-8, restarts=10),
 )
 
+add("datasets.draw_until", lambda: {"draw": rng().normal, "meets": lambda x: x > 0})
 add("datasets.Dataset", given_as(x=X, y=LABELS, name="toy", provenance="drawn"))
 add("datasets.fold_labels", given_as(x=X, y=LABELS))
 add("datasets.soudry_figure1", lambda: {"rng": rng(), "asymmetric": False})

@@ -206,3 +206,16 @@ def test_degenerate_sets_have_the_promised_ranges(seed):
 )
 def test_names_of_sets(data, name):
     assert data().name == name
+
+
+def test_a_draw_is_repeated_until_it_meets_the_condition(monkeypatch):
+    rng, again = _rng(), _rng()
+    found = datasets.draw_until(rng.normal, lambda x: x > 1)
+    draws = []
+    while not draws or draws[-1] <= 1:
+        draws.append(again.normal())
+    assert found == draws[-1]
+    assert len(draws) > 1
+    monkeypatch.setattr(datasets, "_MAX_TRIES", 5)
+    with pytest.raises(RuntimeError, match="no draw met the condition in 5 draws"):
+        datasets.draw_until(rng.normal, lambda x: x > 1e3)

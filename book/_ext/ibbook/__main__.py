@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import browser, downloads, guard, json_files, ledger, reference, repository
+from ibbook import browser, downloads, guard, json_files, ledger, reference, repository, seeds
 from ibbook.book import Book
 
 #: Held while the book is built, so that two builds take turns.
@@ -171,6 +171,24 @@ def report_blunt(book: Book, change: float, change_of_rates: float) -> int:
     return 0
 
 
+def try_seeds(
+    book: Book, shifts: Sequence[int], chapters: Sequence[str], jobs: int, *, keep: bool
+) -> int:
+    """Execute chapters with other seeds, say what fails, and keep the record if asked."""
+    unknown = sorted(set(chapters) - set(book.chapters))
+    if unknown or min(shifts) < 0:
+        print(
+            f"chapters: {', '.join(book.chapters)}; shifts: 0 or more; got {unknown or shifts}",
+            file=sys.stderr,
+        )
+        return 2
+    trials = seeds.run(book, chapters or book.chapters, shifts, jobs)
+    print(seeds.report(trials))
+    if keep:
+        json_files.write(seeds.record(book, trials), book.root / seeds.RECORD)
+    return int(any(trial.problems for trial in trials))
+
+
 def publish_notebooks(book: Book, target: Path) -> int:
     """Write the executed notebooks as the branch for Colab holds them.
 
@@ -209,6 +227,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     blunt = commands.add_parser("blunt", help="list what a wrong prediction would get past")
     blunt.add_argument("--change", type=float, default=0.01, help="of the prediction, relative")
     blunt.add_argument("--rates", type=float, default=0.05, help="the same, of fitted rates")
+    trying = commands.add_parser("seeds", help="execute the chapters with other seeds")
+    trying.add_argument("--shift", type=int, nargs="+", default=[1, 2], help="0: the book's own")
+    trying.add_argument("--chapters", nargs="+", default=[], help="all, unless named")
+    trying.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    trying.add_argument("--record", action="store_true", help=f"write {seeds.RECORD}")
     notebooks = commands.add_parser("notebooks", help="write the executed notebooks for Colab")
     notebooks.add_argument("target", type=Path)
     given = parser.parse_args(arguments)
@@ -228,6 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return provide_browser()
         case "blunt":
             return report_blunt(book, given.change, given.rates)
+        case "seeds":
+            return try_seeds(book, given.shift, given.chapters, given.jobs, keep=given.record)
         case _:
             return publish_notebooks(book, given.target)
 
