@@ -157,6 +157,8 @@ def hessian_product(loss: Objective, theta: ArrayLike) -> Callable[[FloatArray],
 
     def product(v: FloatArray) -> FloatArray:
         direction = torch.tensor(_validate.vector(v, "v", len(point)))
+        if not slope.requires_grad:  # the loss is affine: its gradient depends on nothing
+            return np.zeros(len(point))
         second = torch.autograd.grad(
             slope, point, direction, retain_graph=True, materialize_grads=True
         )[0]

@@ -177,6 +177,8 @@ def draw_until(draw: Callable[[], _T], meets: Callable[[_T], bool]) -> _T:
 
     Raises
     ------
+    ValueError
+        `draw` or `meets` is no function.
     RuntimeError
         None did in 20,000 draws.
     """

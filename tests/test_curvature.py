@@ -168,3 +168,8 @@ def test_bad_input(call, message):
 def test_importing_does_not_load_torch():
     code = "import sys, ibcore.curvature, ibcore.networks; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_affine_loss_has_no_curvature() -> None:
+    product = curvature.hessian_product(lambda theta: 2 * theta.sum(), [1.0, 2.0])
+    np.testing.assert_array_equal(product(np.array([1.0, 3.0])), [0.0, 0.0])
