@@ -171,5 +171,5 @@ def test_importing_does_not_load_torch():
 
 
 def test_an_affine_loss_has_no_curvature() -> None:
-    product = curvature.hessian_product(lambda theta: 2 * theta.sum(), [1.0, 2.0])
+    product = hessian_product(lambda theta: 2 * theta.sum(), [1.0, 2.0])
     np.testing.assert_array_equal(product(np.array([1.0, 3.0])), [0.0, 0.0])

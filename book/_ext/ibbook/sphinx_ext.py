@@ -136,8 +136,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _offer_download, priority=499)
     app.connect("html-page-context", _offer_bibtex, priority=502)
     app.connect("html-page-context", _offer_launch, priority=502)
-    app.connect("html-page-context", _trim)
+    # What is added to a page has to be there before the list of its scripts is trimmed.
     app.connect("html-page-context", _load_charts)
+    app.connect("html-page-context", _trim)
     app.connect("html-collect-pages", search.drop_bare_titles)
     app.connect("build-finished", _finish)
     return {"version": "1", "env_version": 1, "parallel_read_safe": False}
