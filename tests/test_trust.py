@@ -10,8 +10,6 @@ from bs4 import BeautifulSoup
 from ibbook import json_files, tables, trust
 
 ROOT = Path(__file__).resolve().parents[1]
-TITLES = {"book/a/one": "One & only"}
-
 COMPARISON = {"relation": "equal", "quantity": "a", "resolution": 0.02, "unit": "relative",
               "predicted": [1.0]}  # fmt: skip
 
@@ -19,10 +17,6 @@ COMPARISON = {"relation": "equal", "quantity": "a", "resolution": 0.02, "unit": 
 def cells(text: str) -> list[list[str]]:
     rows = BeautifulSoup(text, "html.parser").select("tr")
     return [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows]
-
-
-def link(page: str, anchor: str) -> str:
-    return f"{page}.html#{anchor}"
 
 
 def test_a_table_scrolls_is_named_and_heads_its_rows() -> None:
@@ -52,23 +46,6 @@ def test_mutants_are_counted_by_module_and_together() -> None:
     assert "90.0 % to 97.5 %; python 3.12.0." in text
 
 
-def test_other_seeds_have_a_column_a_set() -> None:
-    record = {
-        "date": "2026-01-01",
-        "versions": {"numpy": "2.4"},
-        "shifts": [0, 3],
-        "chapters": [
-            {"chapter": "book/a/one", "claims": 5, "drawn": 2, "comparisons": 17,
-             "failures": {"0": 0, "3": 1}, "seeds": 4}
-        ],
-    }  # fmt: skip
-    text = trust.other_seeds(record, TITLES, link)
-    head, row = cells(text)
-    assert head[-2:] == ["failures, set 0", "failures, set 3"]
-    assert row == ["One & only", "5", "2", "17", "0", "1"]
-    assert BeautifulSoup(text, "html.parser").a["href"] == "book/a/one.html#"
-
-
 def test_bad_input_is_counted() -> None:
     counts = {"functions": 2, "arguments": 5, "refused": 40, "allowed": 1}
     text = trust.bad_input({**counts, "modules": {"losses": counts}})
@@ -84,9 +61,9 @@ def test_resolution_counts_what_notices() -> None:
 
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(ValueError, match="kind: no table 'luck'; allowed: resolution, mutants"):
-        trust.as_html("luck", ROOT, {}, TITLES, link)
+        trust.as_html("luck", ROOT, {})
 
 
-@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT, trust.SEEDS], ids=str)
+@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT], ids=str)
 def test_the_committed_records_can_be_shown(path: Path) -> None:
     assert json_files.read(ROOT / path)

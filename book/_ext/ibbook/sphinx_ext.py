@@ -374,7 +374,7 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
         return status.as_html(status.read_costs(_book(app)), found["versions"], titles, link)
     part = placeholder["part"]
     if placeholder["kind"] == "trust":
-        return trust.as_html(part, _book(app).root, found, titles, link)
+        return trust.as_html(part, _book(app).root, found)
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ibbook import json_files, ledger, tables
 
-#: Where `make mutants`, `make seeds` and the test of bad input keep their records, from the root.
+#: Where `make mutants` and the test of bad input keep their records, from the root.
 MUTANTS = Path("tests") / "mutation" / "record.json"
-SEEDS = Path("benchmarks") / "seeds.json"
 BAD_INPUT = Path("tests") / "reference" / "bad_input.json"
 
-Link = Callable[[str, str], str]
 
-
-def as_html(
-    kind: str, root: Path, found: Mapping[str, Any], titles: Mapping[str, str], link: Link
-) -> str:
+def as_html(kind: str, root: Path, found: Mapping[str, Any]) -> str:
     """One of the tables of the page.
 
     Parameters
     ----------
     kind : str
-        "resolution", "mutants", "seeds" or "bad-input".
+        "resolution", "mutants" or "bad-input".
     root : Path
         Root of the book.
     found : mapping
         The ledger.
-    titles : mapping
-        Titles of pages by name.
-    link : callable
-        From a page's name and an anchor to an address relative to this page.
 
     Raises
     ------
@@ -45,11 +36,9 @@ def as_html(
             return resolution(found)
         case "mutants":
             return mutants(json_files.read(root / MUTANTS))
-        case "seeds":
-            return other_seeds(json_files.read(root / SEEDS), titles, link)
         case "bad-input":
             return bad_input(json_files.read(root / BAD_INPUT))
-    raise ValueError(f"kind: no table {kind!r}; allowed: resolution, mutants, seeds and bad-input")
+    raise ValueError(f"kind: no table {kind!r}; allowed: resolution, mutants and bad-input")
 
 
 def resolution(found: Mapping[str, Any]) -> str:
@@ -92,35 +81,6 @@ def mutants(record: Mapping[str, Any]) -> str:
     ) + (
         f'<p class="ib-small">Recorded on {html.escape(record["date"])}; 95 % interval of the '
         f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; {_versions(record)}.</p>"
-    )
-
-
-def other_seeds(record: Mapping[str, Any], titles: Mapping[str, str], link: Link) -> str:
-    """What came of each chapter with other random numbers.
-
-    Parameters
-    ----------
-    record : mapping
-        As `make seeds` writes it.
-    titles : mapping
-        Titles of pages by name.
-    link : callable
-        From a page's name and an anchor to an address relative to this page.
-    """
-    shifts = record["shifts"]
-    heads = ("chapter", "claims", "that rest on draws", "comparisons and controls",
-             *(f"failures, set {shift}" for shift in shifts))  # fmt: skip
-    rows = [
-        (
-            f'<a href="{link(c["chapter"], "")}">{html.escape(titles[c["chapter"]])}</a>',
-            *(str(c[key]) for key in ("claims", "drawn", "comparisons")),
-            *(str(c["failures"][str(shift)]) for shift in shifts),
-        )
-        for c in record["chapters"]
-    ]
-    return tables.scrolling("Chapters with other random numbers", heads, rows) + (
-        f'<p class="ib-small">Set 0 is the book itself. Recorded on {html.escape(record["date"])}; '
-        f"{_versions(record)}.</p>"
     )
 
 
