@@ -205,7 +205,7 @@ def test_a_node_names_itself_to_a_screen_reader_and_escapes_markup() -> None:
     text = as_svg([statement(0), statement(1, (0,))], {"a-s1": "rate fitted"}, {}, link)
     svg = ET.fromstring(text)
     titles = [title.text for title in svg.iter(f"{SVG}title")]
-    assert "Theorem 1: a longer title of a result & its <limits>. rate fitted" in titles
+    assert "Theorem 1 (a longer title of a result & its <limits>). rate fitted" in titles
     assert "<limits>" not in text
 
 
@@ -231,3 +231,25 @@ def test_the_text_of_a_node_fits_into_it() -> None:
     assert all(top < float(t.attrib["y"]) < bottom for t in lines)
     assert max(len(t.text or "") for t in lines) * 6 <= NODE_WIDTH
     assert bottom - top == NODE_HEIGHT
+
+
+def test_chapters_lean_on_the_chapters_of_what_their_results_lean_on() -> None:
+    statements = [
+        statement(0, docname="book/a/one"),
+        statement(1, (0,), "book/a/one"),
+        statement(2, (1,), "book/b/two"),
+        statement(3, (0, 2), "book/b/two"),
+        statement(4, (2,), "book/b/three"),
+    ]
+    titles = {f"book/{name}": name.upper() for name in ("a/one", "b/two", "b/three")}
+    papers = dict.fromkeys(titles, "author 2020")
+    chapters, results = results_map.of_chapters(statements, titles, papers)
+    assert [(c.id, c.docname, c.uses) for c in chapters] == [
+        ("book/a/one", "book/a/index", ()),
+        ("book/b/two", "book/b/index", ("book/a/one",)),
+        ("book/b/three", "book/b/index", ("book/b/two",)),
+    ]
+    assert list(results.values()) == ["1 result", "2 results", "1 result"]
+    svg = ET.fromstring(as_svg(chapters, results, {}, link))
+    assert len(boxes(svg)) == 3
+    assert "Author 2020 (B/TWO). 2 results" in "".join(svg.itertext())

@@ -153,8 +153,7 @@ def as_svg(
         f'style="min-width: {0.8 * width:.0f}px; max-width: {width:.0f}px" '
         'role="group" aria-labelledby="ib-map-title" '
         'xmlns="http://www.w3.org/2000/svg">',
-        '<title id="ib-map-title">Which statement leans on which; the list below says the same '
-        "in words</title>",
+        '<title id="ib-map-title">Which leans on which</title>',
         '<defs><marker id="ib-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" class="ib-arrow-head"/>'
         "</marker></defs>",
@@ -204,7 +203,7 @@ def _node(statement: Statement, centre: Point, status: str, link: Link) -> str:
         f'<text x="{centre[0]:.1f}" y="{y + 35 + 14 * i:.1f}">{html.escape(line)}</text>'
         for i, line in enumerate(lines)
     ]
-    label = html.escape(f"{statement.name}: {statement.content}. {status or 'premise'}")
+    label = html.escape(f"{statement.full_name}. {status or 'premise'}")
     return (
         f'<a href="{link(statement.docname, statement.id)}" '
         f'class="ib-node ib-{kind} ib-known-{statement.provenance or "premise"}">'
@@ -212,6 +211,39 @@ def _node(statement: Statement, centre: Point, status: str, link: Link) -> str:
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{NODE_WIDTH}" height="{NODE_HEIGHT}" '
         f'rx="{radius:g}"/>{"".join(texts)}</a>'
     )
+
+
+def of_chapters(
+    statements: Sequence[Statement], titles: Mapping[str, str], papers: Mapping[str, str]
+) -> tuple[list[Statement], dict[str, str]]:
+    """The map seen from afar: a node a chapter, which leans on those that its results lean on.
+
+    Parameters
+    ----------
+    statements : sequence of Statement
+        In the order of the book, the statements of a chapter together.
+    titles : mapping
+        From the name of a page to its title.
+    papers : mapping
+        From the name of a chapter to the author and year of its paper.
+
+    Returns
+    -------
+    chapters : list of Statement
+        Their id is the name of the chapter, their page the introduction of its part.
+    results : dict
+        From the name of a chapter to the number of its results, in words.
+    """
+    home = {s.id: s.docname for s in statements}
+    chapters, results = [], {}
+    for docname, group in groupby(statements, key=lambda s: s.docname):
+        own = list(group)
+        used = sorted({home[u] for s in own for u in s.uses if u in home} - {docname})
+        part = f"{docname.rpartition('/')[0]}/index"
+        chapters.append(Statement(docname, papers[docname], titles[docname], part, tuple(used)))
+        count = sum(s.is_result for s in own)
+        results[docname] = f"{count} result{'s' if count != 1 else ''}"
+    return chapters, results
 
 
 def as_list(

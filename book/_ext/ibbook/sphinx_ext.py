@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -59,7 +60,8 @@ class ScoreDirective(SphinxDirective):
     """Where what is computed goes: the ledger, the map, the index of results, and the like.
 
     A map may be given a part, the folder of its chapters: it then shows that part alone, as a
-    picture; the words are on the page of the whole map. ``{trust}`` is given the kind of its table.
+    picture; or the word "chapters", and it shows which chapter leans on which. The words are on the
+    page of the whole map. ``{trust}`` is given the kind of its table.
     """
 
     optional_arguments = 1
@@ -378,17 +380,34 @@ def _score(app: Sphinx, placeholder: nodes.Element, docname: str) -> str:
     statements = [
         s for s in _ordered(app, _book(app)) if not part or part in s.docname.split("/")[:-1]
     ]
+    if part == "chapters":
+        return _map_of_chapters(app, docname)
     arguments = (statements, outcomes, titles, link)
-    picture = (
-        '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
-        f"{results_map.as_svg(*arguments)}</div>"
-    )
+    picture = _map_box(results_map.as_svg(*arguments))
     if part:
         return picture
     return (
         f'{picture}<details class="ib-map-twin" open><summary>The map in words</summary>'
         f"{results_map.as_list(*arguments)}</details>"
     )
+
+
+def _map_box(svg: str) -> str:
+    start = '<div class="ib-scroll" tabindex="0" role="region" aria-label="Map of results">'
+    return f"{start}{svg}</div>"
+
+
+def _map_of_chapters(app: Sphinx, docname: str) -> str:
+    """The chapters by part, and which leans on which."""
+    book, titles = _book(app), _titles(app)
+    keys = {name: str(book.paper(name).get("key", "")) for name in book.chapters}
+    papers = {name: re.sub(r"^(\D+)(\d{4}).*", r"\1 \2", key) for name, key in keys.items()}
+    chapters, results = results_map.of_chapters(_ordered(app, book), titles, papers)
+
+    def link(page: str, chapter: str) -> str:
+        return _address(app, docname, chapter or page, "")
+
+    return _map_box(results_map.as_svg(chapters, results, titles, link))
 
 
 def _bibtex(text: str) -> nodes.literal_block:
