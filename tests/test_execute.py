@@ -244,6 +244,6 @@ def test_pages_and_chapters_follow_the_table_of_contents(
 ) -> None:
     book = make_book(tmp_path, {"b": chapter("one"), "a": chapter("two")})
     assert book.pages == [
-        "book/index", "book/b", "book/a", "book/map", "book/ledger", "book/status"
+        "book/index", "book/b", "book/a", "book/map", "book/ledger", "book/results", "book/status",
     ]  # fmt: skip
     assert book.chapters == ["book/b", "book/a"], "pages without code are no chapters"
