@@ -103,6 +103,7 @@ def test_a_chart_cannot_end_its_script(book: Book) -> None:
     text = figures.turning(figure)
     assert text.count("</script>") == 1
     found = json.loads(BeautifulSoup(text, "html.parser").script.string)
+    assert found.pop("$schema").endswith(f"/v{figures.VEGA_LITE}.json")
     assert found == {**CHART, "description": "A chart"}
 
 

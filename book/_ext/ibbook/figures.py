@@ -15,8 +15,10 @@ import nbformat
 import vl_convert
 
 from ibbook.book import Book
-from ibcore.interactive import MIME, VEGA_LITE
+from ibcore.interactive import MIME
 
+#: The version of Vega-Lite on the site; it draws the charts for the older one of Jupyter as well.
+VEGA_LITE = "6.4"
 #: The libraries that draw such charts in the browser, one file for all pages.
 LIBRARY = f"vega-lite-{VEGA_LITE}-{metadata.version('vl-convert-python')}.js"
 #: What starts them.
@@ -124,7 +126,8 @@ def turning(figure: Figure) -> str:
         A figure with a chart.
     """
     assert figure.spec is not None
-    spec = {**figure.spec, "description": figure.alt}
+    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
+    spec = {**figure.spec, "$schema": schema, "description": figure.alt}
     sliders = sum("bind" in parameter for parameter in spec["params"])
     size = f"--ib-width: {figure.width}px; --ib-ratio: {figure.width} / {figure.height}"
     # A script ends at the first "</": inside it JSON may write the slash with a backslash.
