@@ -33,9 +33,9 @@
     window.MathJax.startup = { pageReady: typeset };
   }
 
-  // A wide thing that scrolls must be reachable without a mouse; the theme sees to its own.
+  // A wide thing that scrolls must be reachable without a mouse, at once; the theme sees to code only later.
   function reach() {
-    const wide = ["mjx-container[display]", ".math", ".cell_output", ".ib-claim"];
+    const wide = ["mjx-container[display]", ".math", ".cell_output", ".ib-claim", "pre"];
     for (const box of document.querySelectorAll(wide.map((w) => `.bd-article ${w}`).join())) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
