@@ -442,6 +442,7 @@ def run(v: Visit, checks: list[Check]) -> list[str]:
     return [f"{check.__name__}: {line}" for check in checks for line in check(v)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_on_the_web(chromium: Browser, hosted: str, name: str, width: int) -> None:
@@ -451,6 +452,7 @@ def test_a_page_on_the_web(chromium: Browser, hosted: str, name: str, width: int
         assert not found, "\n".join(found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_from_the_file_system(chromium: Browser, on_disk: str, name: str) -> None:
     with visit(chromium, f"{on_disk}/{name}.html") as v:
@@ -458,6 +460,7 @@ def test_a_page_from_the_file_system(chromium: Browser, on_disk: str, name: str)
         assert not found, "\n".join(found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_without_scripts(chromium: Browser, on_disk: str, name: str) -> None:
     """Text, figures and tables are there; formulas stay source."""

@@ -49,5 +49,7 @@
     bar?.setAttribute("aria-label", "Book");
     reach();
     window.addEventListener("resize", reach);
+    window.matchMedia("print").addEventListener("change", reach);
+    document.fonts.ready.then(reach);
   });
 })();
