@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
+from ibbook import tables
 from ibbook.ledger import row_anchor
 from ibbook.statements import Statement
 
@@ -51,28 +52,26 @@ def as_html(
         for label in s.uses:
             used_by[label].append(s)
 
-    def row(s: Statement) -> str:
+    def row(s: Statement) -> tuple[str, ...]:
         status = outcomes.get(s.id)
-        cells = (
+        return (
+            _named(s, s.short, link),
             html.escape(s.content),
             KNOWN.get(s.provenance, ""),
             _measured(status, link(ledger, row_anchor(s.id))) if status else "a premise",
             _names([by_id[label] for label in s.uses], s.docname, titles, link),
             _names(used_by[s.id], s.docname, titles, link),
         )
-        data = "".join(f"<td>{cell}</td>" for cell in cells)
-        return f'<tr><th scope="row">{_named(s, s.short, link)}</th>{data}</tr>'
 
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
-    tables = [
+    sections = [
         f'<section><h2><a href="{link(docname, "")}">{html.escape(titles[docname])}</a></h2>'
-        '<div class="ib-scroll" tabindex="0" role="region" '
-        f'aria-label="Results of {html.escape(titles[docname])}">'
-        f'<table class="ib-table ib-results"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(map(row, group))}</tbody></table></div></section>"
+        + tables.scrolling(
+            f"Results of {titles[docname]}", _HEADS, map(row, group), kind="ib-results"
+        )
+        + "</section>"
         for docname, group in groupby(statements, key=lambda s: s.docname)
     ]
-    return "\n".join([*tables, _alphabet(statements, titles, link)])
+    return "\n".join([*sections, _alphabet(statements, titles, link)])
 
 
 def _named(statement: Statement, text: str, link: Link) -> str:

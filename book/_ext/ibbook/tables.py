@@ -12,6 +12,7 @@ def scrolling(
     rows: Iterable[Sequence[str]],
     *,
     foot: Sequence[str] = (),
+    kind: str = "",
     caption: bool = False,
 ) -> str:
     """A table in a box that scrolls and can be reached by keyboard.
@@ -26,6 +27,8 @@ def scrolling(
         The cells as HTML; the first of each row is its head.
     foot : sequence of str, optional
         A last row that sums up, as HTML.
+    kind : str
+        A class of the table beside the common one.
     caption : bool
         Whether the label is shown above the table, or only read aloud.
     """
@@ -35,7 +38,7 @@ def scrolling(
     end = f"<tfoot>{_row(foot)}</tfoot>" if foot else ""
     return (
         f'<div class="ib-scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
-        f'<table class="ib-table">{shown}<thead><tr>{head}</tr></thead>'
+        f'<table class="{f"ib-table {kind}".strip()}">{shown}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody>{end}</table></div>"
     )
 
