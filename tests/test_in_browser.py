@@ -98,7 +98,9 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
+# Of this file alone: while a browser is open here, playwright starts no other one in this process,
+# and what prints the book starts its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with browser.launch() as started:
