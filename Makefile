@@ -73,10 +73,6 @@ check: $(TEST) $(BROWSER) ## the part of `test` that runs the code: book, pytest
 	$(call step,pytest,$(PY) -m pytest --cov)
 	$(call step,nbval,$(NBVAL))
 
-.PHONY: sweep
-sweep: $(TEST) $(BROWSER) ## open every page of the built site in a browser (some twenty minutes)
-	@$(PY) -m pytest -m sweep tests/test_in_browser.py
-
 .PHONY: browser
 browser: $(BROWSER) ## find a browser for the tests of the site, or install one
 

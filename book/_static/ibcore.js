@@ -24,7 +24,7 @@
       await new Promise((resolve) => setTimeout(resolve));
       await MathJax.typesetPromise(rest.slice(first, first + 20));
     }
-    reach();
+    watch();
   }
 
   if (window.MathJax) {
@@ -34,12 +34,16 @@
   }
 
   // A wide thing that scrolls must be reachable without a mouse, at once; the theme sees to code only later.
-  function reach() {
-    const wide = ["mjx-container[display]", ".math", ".cell_output", ".ib-claim", "pre"];
-    for (const box of document.querySelectorAll(wide.map((w) => `.bd-article ${w}`).join())) {
+  // Asked after each layout that gave it another size: in another window, unfolded, back from paper.
+  const reach = new ResizeObserver((entries) => {
+    for (const { target: box } of entries) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
+  });
+  function watch() {
+    const wide = ["mjx-container[display]", ".math", ".cell_output", ".ib-claim", "pre"];
+    for (const box of document.querySelectorAll(wide.map((w) => `.bd-article ${w}`).join())) reach.observe(box);
   }
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -47,9 +51,7 @@
     const bar = document.getElementById("pst-primary-sidebar");
     bar?.setAttribute("role", "complementary");
     bar?.setAttribute("aria-label", "Book");
-    reach();
-    window.addEventListener("resize", reach);
-    window.matchMedia("print").addEventListener("change", reach);
-    document.fonts.ready.then(reach);
+    watch();
+    document.fonts.ready.then(watch);
   });
 })();
