@@ -92,7 +92,8 @@ def test_a_chart_keeps_its_still_its_link_and_room_for_its_sliders(book: Book) -
     )
     assert soup.select_one(".ib-turn > img")["alt"] == "A chart"
     assert soup.a["href"] == "book/tiny.html#tiny-turn"
-    assert soup.select_one(".ib-turn-chart")["style"] == "--ib-width: 700px; --ib-ratio: 700 / 300"
+    room = soup.select_one(".ib-turn-chart")["style"]
+    assert room == "--ib-width: 700px; --ib-ratio: 700 / 300; --ib-charts: 1"
     knobs = soup.select_one(".ib-turn-knobs")
     assert knobs["style"] == "--ib-knobs: 1"
     assert knobs.noscript

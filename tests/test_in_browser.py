@@ -565,6 +565,21 @@ def test_figures_turn_by_keyboard(chromium: Browser, address: str, name: str) ->
 
 
 @pytest.mark.parametrize("name", TURNABLE)
+def test_a_phone_shows_the_charts_of_a_figure_one_below_the_other(
+    chromium: Browser, on_disk: str, name: str
+) -> None:
+    with visit(chromium, f"{on_disk}/{name}.html", NARROW) as v:
+        for chart in v.page.locator(".ib-turn svg").all():
+            scale = chart.evaluate(
+                "(e) => e.getBoundingClientRect().width / e.viewBox.baseVal.width"
+            )
+            assert scale > 0.9, "its labels are too small to be read"
+        v.page.set_viewport_size({"width": WIDE, "height": 900})
+        shape = "(e) => e.viewBox.baseVal.width > e.viewBox.baseVal.height"
+        v.page.wait_for_function(f"[...document.querySelectorAll('.ib-turn svg')].every({shape})")
+
+
+@pytest.mark.parametrize("name", TURNABLE)
 def test_the_still_of_a_turned_figure_is_printed(
     chromium: Browser, on_disk: str, name: str
 ) -> None:

@@ -129,7 +129,11 @@ def turning(figure: Figure) -> str:
     schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json"
     spec = {**figure.spec, "$schema": schema, "description": figure.alt}
     sliders = sum("bind" in parameter for parameter in spec["params"])
-    size = f"--ib-width: {figure.width}px; --ib-ratio: {figure.width} / {figure.height}"
+    charts = len(spec.get("hconcat", [spec]))
+    size = (
+        f"--ib-width: {figure.width}px; --ib-ratio: {figure.width} / {figure.height}; "
+        f"--ib-charts: {charts}"
+    )
     # A script ends at the first "</": inside it JSON may write the slash with a backslash.
     written = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", r"<\/")
     return (

@@ -168,9 +168,7 @@ def _chapter_html(
     paper = rows[0]["paper"]
     title = html.escape(str(paper.get("title", docname)))
     edition = html.escape(str(paper.get("edition", "")))
-    heads = (
-        "result", "status", "measured", "predicted", "error", "could miss", "n", "controls", "grade"
-    )  # fmt: skip
+    heads = ("result", "status", "measured", "predicted", "error", "could miss", "n", "controls")
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
     body = "\n".join(_row_html(row, link) for row in rows)
     counted = f"<p>Counted against: {edition}.</p>" if edition else ""
@@ -193,7 +191,7 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
     if not row["comparisons"]:
         return (
             f'<tr id="{anchor}">{first}<td>{badge}</td>'
-            f'<td colspan="7">because {e(str(row["because"]))}</td></tr>'
+            f'<td colspan="6">because {e(str(row["because"]))}</td></tr>'
         )
     principal = row["comparisons"][0]
     shown = reports.summary(principal)
@@ -201,9 +199,10 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
     more = len(row["comparisons"]) - 1
     others = f' <a class="ib-small" href="{target}">and {more} more</a>' if more else ""
     why = f'<br><span class="ib-small">{e(str(row["because"]))}</span>' if row["because"] else ""
+    grade = f'<br><span class="ib-small">{e(str(row["grade"]))}</span>'
     scope = f'<br><span class="ib-small">not: {e(str(row["scope"]))}</span>' if row["scope"] else ""
     cells = (
-        f"<td>{badge}{why}</td>",
+        f"<td>{badge}{why}{grade}{scope}</td>",
         f'<td>{e(shown["measured"])} <span class="ib-small">{e(principal["quantity"])}</span>'
         f"{others}</td>",
         f"<td>{e(shown['sign'])} {e(shown['predicted'])}</td>",
@@ -211,7 +210,6 @@ def _row_html(row: Mapping[str, Any], link: Callable[[str, str], str]) -> str:
         f"<td>{e(reports.resolution(principal))}</td>",
         f"<td>{row['instances']}</td>",
         f"<td>{_controls(row)}</td>",
-        f"<td>{e(str(row['grade']))}{scope}</td>",
     )
     return f'<tr id="{anchor}">{first}{"".join(cells)}</tr>'
 
