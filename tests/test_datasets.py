@@ -219,3 +219,11 @@ def test_a_draw_is_repeated_until_it_meets_the_condition(monkeypatch):
     monkeypatch.setattr(datasets, "_MAX_TRIES", 5)
     with pytest.raises(RuntimeError, match="no draw met the condition in 5 draws"):
         datasets.draw_until(rng.normal, lambda x: x > 1e3)
+
+
+def test_the_points_of_the_figure_off_the_margin_are_all_drawn():
+    signed = datasets.soudry_figure1(np.random.default_rng(0)).signed[4:]
+    along, across = signed.sum(axis=1) / 2, (signed[:, 0] - signed[:, 1]) / 2
+    assert len(set(along.round(12))) == len(set(across.round(12))) == 12
+    assert 1.4 <= along.min() < 1.7 < 2.1 < along.max() <= 2.4
+    assert -1 <= across.min() < -0.5 < 0.5 < across.max() <= 1

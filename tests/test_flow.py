@@ -822,3 +822,13 @@ def test_bad_times_and_tolerances_are_named(call, name):
     signed, solution, _ = SETS[2]
     with pytest.raises(ValueError, match=f"^{name} "):
         call(signed, np.abs(solution.w))
+
+
+def test_a_deep_network_may_start_with_a_zero_among_others():
+    run = flow.deep_linear_flow(np.eye(2), 2, [0.0, 1.0], 0.0, [3.0])
+    assert (run.weights > 0).all()
+
+
+def test_a_start_on_the_boundary_of_separation_is_refused():
+    with pytest.raises(ValueError, match=r"^v0 does not separate"):
+        flow.polynomial_tail_flow(np.eye(2), 2.0, [1.0, 0.0], [1.0])

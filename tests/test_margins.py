@@ -781,3 +781,11 @@ def test_the_relative_gap_of_a_tilted_vector(h):
     """One point e_1: (1, h) is feasible at cost 1 + h², the optimum costs 1, any dual finds it."""
     gap = margins._relative_gap(np.array([[1.0, 0.0]]), np.array([2.0, 2 * h]), np.array([3.0]))
     assert gap == pytest.approx(h**2 / (1 + h**2))
+
+
+@pytest.mark.parametrize("level", [800.0, 1e4])
+def test_the_split_minimiser_of_large_features_does_not_overflow(level):
+    x = 1e3 * _separable(5, 9, 5)
+    found = margins.split_minimiser(x, x[:, :2], level)
+    np.testing.assert_allclose(x.T @ found.dual / 2, found.shallow, atol=1e-9)
+    assert found.margin == pytest.approx(level, rel=0.1)

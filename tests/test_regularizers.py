@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from ibcore import regularizers as reg
 
@@ -237,3 +237,15 @@ def test_arguments_are_checked(call, named):
 def test_the_worst_shape_is_named():
     with pytest.raises(ValueError, match="shape has the value -2;"):
         reg.weight_magnitudes(1.0, [0.5, -2.0, 1.0])
+
+
+@pytest.mark.parametrize("log_root", [-20.0, -1.0, 2.0])
+@pytest.mark.parametrize("margin", [0.5, 1.0, 40.0])
+def test_margin_hyperbolic_entropy_of_one_sample_is_exact(log_root, margin):
+    """w_i = (√k/2) sinh(2 x_i ν), with the one ν that gives the margin."""
+    x, half = np.array([1.0, 2.0, -0.5]), np.exp(log_root) / 2
+    nu = brentq(lambda v: np.log(half * x @ np.sinh(2 * x * v) / margin), 1e-12, 100, xtol=1e-300,
+                rtol=1e-15)  # fmt: skip
+    found = reg.margin_hyperbolic_entropy([x], log_root, margin=margin)
+    np.testing.assert_allclose(found.dual, nu, rtol=1e-12)
+    np.testing.assert_allclose(found.w, half * np.sinh(2 * x * nu), rtol=1e-11)

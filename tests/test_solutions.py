@@ -512,3 +512,52 @@ def test_the_exponential_method_is_of_fourth_order():
         errors = np.abs(_ends(velocity, rows, start, [8, 16, 32, 64]) - exact).max(axis=1)
         order = np.log2(errors[:-1] / errors[1:])
         assert order.min() > 3.6, (errors, order)
+
+
+def test_grids_of_problems_are_single_ones():
+    w, eta = networks_of(3, count=4), np.array([[0.1, 0.2, 0.1, 0.3], [0.05, 0.1, 0.2, 0.1]])
+    path = sol.scalar_descent(w, eta, 3)
+    assert path.shape == (4, 2, 4, 3)
+    orbit = sol.frozen_orbit(w, eta, [[0.5], [0.7]], 0, 2)
+    peak, at = sol.frozen_peak(w, eta)
+    assert orbit.shape == (2, 2, 4)
+    assert peak.shape == at.shape == sol.in_invariant_set(w, eta).shape == (2, 4)
+    for i, k in np.ndindex(2, 4):
+        own = w[k], eta[i, k]
+        np.testing.assert_allclose(path[:, i, k], sol.scalar_descent(*own, 3), rtol=1e-13)
+        np.testing.assert_allclose(path[1, i, k], sol.scalar_step(*own), rtol=1e-13)
+        start = (0.5, 0.7)[i]
+        np.testing.assert_allclose(orbit[:, i, k], sol.frozen_orbit(*own, start, 0, 2), rtol=1e-11)
+        np.testing.assert_allclose([peak[i, k], at[i, k]], sol.frozen_peak(*own), rtol=1e-9)
+        assert sol.in_invariant_set(w, eta)[i, k] == sol.in_invariant_set(*own)
+    grid = w.reshape(2, 2, 3)
+    for f in (sol.scalar_solution, sol.scalar_sharpness, sol.scalar_solution_sharpness):
+        np.testing.assert_allclose(f(grid).reshape(f(w).shape), f(w), rtol=1e-13)
+    for whole, flat in zip((sol.scalar_elementary(grid), sol.scalar_normal_form(grid)),
+                           (sol.scalar_elementary(w), sol.scalar_normal_form(w)), strict=True):
+        np.testing.assert_allclose(np.reshape(whole, (2, 4)), flat, rtol=1e-13)
+
+
+def test_an_orbit_that_overflows_leaves_without_a_warning():
+    with pytest.raises(ValueError, match="leaves the positive products at step 1"):
+        sol.frozen_orbit([1.0, 2.0, 3.0], 0.1, 1e200, 0, 1)
+    with pytest.raises(ValueError, match="leaves the positive products at step 1"):
+        sol.frozen_orbit([1.0, 2.0], 0.1, 1e200, 0, 1)
+
+
+def test_each_problem_of_a_batch_reaches_its_own_targets():
+    """What is far out in one problem does not excuse another, whose target is out of reach."""
+    x, v = np.ones((2, 1, 2)), np.array([[1.0, 1.0], [0.1, 0.1]])
+    sol.squared_solution(v, v, x, [[1e6], [1e-6]])
+    with pytest.raises(flow.FlowError, match="Newton"):
+        sol.squared_solution([[1.0, 1.0], [0.0, 0.0]], v, x, [[1e6], [1e-6]])
+
+
+def test_squared_steps_of_several_sizes():
+    u, v, x, y = regression(batch=(2, 3), seed=4)
+    eta = np.linspace(0.05, 0.3, 6).reshape(2, 3)
+    after, drift = sol.squared_step(u, v, x, y, eta), sol.squared_drift(u, v, x, y, eta)
+    for k in np.ndindex(2, 3):
+        own = u[k], v[k], x[k], y[k], eta[k]
+        np.testing.assert_allclose([part[k] for part in after], sol.squared_step(*own), rtol=1e-13)
+        np.testing.assert_allclose(drift[k], sol.squared_drift(*own), rtol=1e-9)

@@ -424,17 +424,17 @@ def test_the_transient_does_not_count():
 
 @pytest.mark.parametrize("law", [[0.3 - 5e-10, 0.4, 0.3 + 5e-10], [0.5 + 1e-11, 0.5]])
 def test_a_law_is_symmetric_and_sums_to_one_to_rounding(law):
-    with pytest.raises(ValueError, match="^law"):
+    with pytest.raises(ValueError, match=r"^law"):
         stability.random_delay_threshold(law)
     rounded = stability.random_delay_threshold([0.3 - 1e-13, 0.4, 0.3])
     assert rounded == pytest.approx(stability.random_delay_threshold([0.3, 0.4, 0.3]))
 
 
 def test_the_ends_of_ranges():
-    with pytest.raises(ValueError, match="^c has entries outside"):
+    with pytest.raises(ValueError, match=r"^c has entries outside"):
         stability.impulse_energy(0.0, 1)
     edge = float(stability.delay_threshold(3))
-    with pytest.raises(ValueError, match="^c has entries outside"):
+    with pytest.raises(ValueError, match=r"^c has entries outside"):
         stability.impulse_energy([0.1, edge], 3)
     assert stability.impulse_energy([0.5, 1.5], 0) == pytest.approx([4 / 3, 4 / 3])
     assert float(stability.random_worker_threshold(1)) == 2.0
@@ -442,9 +442,9 @@ def test_the_ends_of_ranges():
     assert stability.spectral_radius([1.0, 0.0, 4.0]) == pytest.approx(2.0)
     assert stability.random_delay_threshold([1.0]) == pytest.approx(2.0)
     for momentum in ([0.1, -0.1], [0.1, 1.0]):
-        with pytest.raises(ValueError, match="^momentum is"):
+        with pytest.raises(ValueError, match=r"^momentum is"):
             stability.delayed_descent(np.tanh, [[1.0]] * 2, 0.1, 1, [1], momentum=momentum)
-    with pytest.raises(ValueError, match="^step_size is 0"):
+    with pytest.raises(ValueError, match=r"^step_size is 0"):
         stability.delayed_descent(np.tanh, [[1.0]] * 2, [0.1, 0.0], 1, [1])
     with pytest.raises(ValueError, match="vanish or overflow"):
         stability.growth_rate(lambda x: x * [[1.0], [0.0]], np.ones((2, 1)), 0.1, 0, 100)

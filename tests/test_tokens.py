@@ -179,10 +179,11 @@ def test_qwen2vl_sizes(size, bounds, seen):
 
 def test_qwen2vl_takes_200_to_1():
     assert tokens_qwen2vl(5600, 28)[0] == (5600, 28)
+    assert tokens_qwen2vl(28, 5600)[0] == (28, 5600)
     for size in ((5601, 28), (28, 5601)):
         with pytest.raises(ValueError, match="200 to 1"):
             tokens_qwen2vl(*size)
-    with pytest.raises(ValueError, match="^min_pixels is 783; allowed: an integer >= 784"):
+    with pytest.raises(ValueError, match=r"^min_pixels is 783; allowed: an integer >= 784"):
         tokens_qwen2vl(28, 28, min_pixels=783)
     assert tokens_qwen2vl(28, 28, min_pixels=784, max_pixels=784) == ((28, 28), 1)
 
