@@ -1142,7 +1142,7 @@ def _solve(
     rtol: float,
 ) -> FloatArray:
     """Return the solution at times >= t0, shape (T, unknowns)."""
-    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Trial steps may overflow: the solver takes that as a failed step; it warns if it gives up.
         warnings.simplefilter("ignore")
         solution = solve_ivp(

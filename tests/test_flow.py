@@ -832,3 +832,19 @@ def test_a_deep_network_may_start_with_a_zero_among_others():
 def test_a_start_on_the_boundary_of_separation_is_refused():
     with pytest.raises(ValueError, match=r"^v0 does not separate"):
         flow.polynomial_tail_flow(np.eye(2), 2.0, [1.0, 0.0], [1.0])
+
+
+def test_a_start_that_nearly_overflows_is_refused():
+    for exponent in (601.0, 1100.0):
+        with pytest.raises(ValueError, match=r"^w0 has a speed"):
+            flow.deep_linear_flow([[1.0]], 1, [-exponent], 0.0, [1.0])
+        with pytest.raises(ValueError, match=r"^w0 has a speed"):
+            flow.log_time_flow([[1.0]], 1.0, [-exponent], 0.0, [1.0])
+
+
+def test_a_leap_says_how_far_draws_fit_an_integer():
+    arguments = {"signed": np.eye(2), "step_size": 1.0, "w0": np.zeros((1, 2)), "s0": 3.0,
+                 "rng": np.random.default_rng(0), "window": 0.05}  # fmt: skip
+    most = math.log(4e18 / (2 * math.expm1(0.05)))
+    with pytest.raises(ValueError, match=rf"^s_eval ends at .* at most {most:.1f}"):
+        flow.stochastic_leap(s_eval=[most + 0.01], **arguments)

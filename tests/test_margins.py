@@ -789,3 +789,12 @@ def test_the_split_minimiser_of_large_features_does_not_overflow(level):
     found = margins.split_minimiser(x, x[:, :2], level)
     np.testing.assert_allclose(x.T @ found.dual / 2, found.shallow, atol=1e-9)
     assert found.margin == pytest.approx(level, rel=0.1)
+
+
+def test_constraints_of_large_terms_are_active_to_their_rounding():
+    """Points of ŵ = (1, 1) whose terms of up to 1e6 cancel: none is violated beyond that."""
+    size = np.random.default_rng(0).uniform(-1e6, 1e6, 8)
+    x = np.column_stack([size, 1 - size])
+    hard = hard_margin(x)
+    np.testing.assert_allclose(hard.w, [1.0, 1.0], rtol=1e-9)
+    assert hard.support.all()

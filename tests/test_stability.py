@@ -448,3 +448,5 @@ def test_the_ends_of_ranges():
         stability.delayed_descent(np.tanh, [[1.0]] * 2, [0.1, 0.0], 1, [1])
     with pytest.raises(ValueError, match="vanish or overflow"):
         stability.growth_rate(lambda x: x * [[1.0], [0.0]], np.ones((2, 1)), 0.1, 0, 100)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="vanish or overflow"):
+        stability.growth_rate(lambda x: x, np.ones((2, 1)), [0.1, 1e200], 0, 100)
