@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from ibcore import flow, networks, regularizers
 from ibcore import solutions as sol
@@ -561,3 +561,58 @@ def test_squared_steps_of_several_sizes():
         own = u[k], v[k], x[k], y[k], eta[k]
         np.testing.assert_allclose([part[k] for part in after], sol.squared_step(*own), rtol=1e-13)
         np.testing.assert_allclose(drift[k], sol.squared_drift(*own), rtol=1e-9)
+
+
+def test_one_run_that_overflows_is_enough():
+    w = [[1.0, 1.1], [3.0, 3.0]]
+    with pytest.raises(DivergenceError, match="step_size"):
+        sol.scalar_descent(w, [0.1, 5.0], 60)
+    steps = next(n for n in range(1, 60) if not _stays_finite(w[1], n))
+    assert np.isfinite(sol.scalar_descent(w, [0.1, 5.0], steps - 1)).all()
+    with pytest.raises(DivergenceError):
+        sol.scalar_descent(w, [0.1, 5.0], steps)
+
+
+def _stays_finite(w, n_steps):
+    try:
+        sol.scalar_descent(w, 5.0, n_steps)
+    except DivergenceError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("pattern", [[0.0, 0.3], [-1e-3, 2e-3, 0.0], [1.0, 5.0, -2.0, 3.0]])
+@pytest.mark.parametrize("excess", [1e-6, 0.5, 40.0])
+def test_a_minimum_has_its_sharpness_to_rounding(pattern, excess):
+    goal = len(pattern) + excess
+    w = sol.scalar_minimum(pattern, goal)
+    np.testing.assert_allclose([w.prod(), (w**-2).sum()], [1, goal], rtol=2e-14)
+    assert (np.argsort(w) == np.argsort(pattern)).all()
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.6, 0.85])
+def test_the_peak_of_the_frozen_map_is_exact_to_rounding(eta):
+    w = sol.scalar_solution([1.5, 0.9, 1.1])
+    peak, at = sol.frozen_peak(w, eta)
+    best = minimize_scalar(lambda p: -float(sol.frozen_map(w, eta, p)), bounds=(1e-3, 1.0),
+                           method="bounded", options={"xatol": 1e-12})  # fmt: skip
+    assert float(peak) == pytest.approx(-best.fun, rel=1e-13)
+    assert float(at) == pytest.approx(best.x, rel=1e-6)
+    assert float(sol.frozen_map(w, eta, at)) == float(peak)
+
+
+def test_a_peak_at_the_end_is_one():
+    """For small steps the map increases on (0, 1]: its supremum is its value 1 at π = 1."""
+    assert [float(z) for z in sol.frozen_peak([1.0, 1.0], 1e-3)] == [1.0, 1.0]
+
+
+def test_depth_three_by_hand():
+    """Balanced weights a: one step from the product π = a³ multiplies it by (1 - η (π-1) a)³."""
+    a, eta = 0.8, 0.3
+    p = a**3
+    after = p * (1 - eta * (p - 1) * p / a**2) ** 3
+    assert float(sol.frozen_map([1.0, 1.0, 1.0], eta, p)) == pytest.approx(after, rel=1e-14)
+    np.testing.assert_allclose(sol.scalar_step([a] * 3, eta).prod(), after, rtol=1e-14)
+    assert float(sol.scalar_solution_sharpness([a] * 3)) == pytest.approx(3)
+    kappa, gamma = sol.scalar_normal_form([a] * 3)
+    assert (float(kappa), float(gamma)) == pytest.approx((8 * (4 / 9 - 1 / 27), 0.0), abs=1e-14)
