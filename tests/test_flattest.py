@@ -242,7 +242,9 @@ def test_a_flat_function_has_an_empty_sum_of_ridges():
 def test_least_norm_takes_the_fewest_points():
     assert flattest.least_stability_norm([[0.0], [1.0]], [1.0, 5.0]).value == 0.0
     plane = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
-    assert flattest.least_stability_norm(plane, [1.0, 5.0, 2.0]).value == pytest.approx(0, abs=1e-12)
+    assert flattest.least_stability_norm(plane, [1.0, 5.0, 2.0]).value == pytest.approx(
+        0, abs=1e-12
+    )
     for few in ([[0.0]], plane[:2]):
         with pytest.raises(ValueError, match=r"^x has shape"):
             flattest.least_stability_norm(few, np.ones(len(few)))

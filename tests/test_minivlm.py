@@ -371,7 +371,9 @@ def test_the_losses_of_answers(untrained):
         images = torch.as_tensor(minidoc.reduce(minidoc.scan(pages), budget))
         before = [base.look(images)[asked.page]]
         if step in (3, 5, 7):
-            keys, values = (torch.as_tensor(part[asked.page]) for part in (pages.keys, pages.values))
+            keys, values = (
+                torch.as_tensor(part[asked.page]) for part in (pages.keys, pages.values)
+            )
             before.append(base.read(keys, values))
         expected = answer_loss(base, torch.cat(before, dim=1), asked)
         if budget == 24:
@@ -436,7 +438,7 @@ def test_the_losses_of_stage_0(m, aware, untrained):
 
 
 def test_one_cycle_of_the_learning_rate(monkeypatch):
-    """Up in a tenth of the steps, down along a cosine, never below a thousandth; decay, clipping."""
+    """Up in a tenth of the steps, then down along a cosine, never below a thousandth."""
     weight = torch.nn.Parameter(torch.zeros(2))
     rates, norms = [], []
 

@@ -320,8 +320,11 @@ def test_the_largest_sizes_are_allowed():
     assert len(boolean_cube(1)) == 2
     assert neuron_law(np.ones((16, 1)), TERNARY).values.shape[1] == 16
     assert seen_set_law(np.full(16, 1 / 16), 1)[1].sum() == pytest.approx(1)
-    for call in (lambda: seen_set_law(np.full(17, 1 / 17), 1), lambda: measure_of_masks([0.6, 0.5])):
-        with pytest.raises(ValueError, match="^measure has"):
+    for call in (
+        lambda: seen_set_law(np.full(17, 1 / 17), 1),
+        lambda: measure_of_masks([0.6, 0.5]),
+    ):
+        with pytest.raises(ValueError, match=r"^measure has"):
             call()
     law = neuron_law(np.ones((17, 1))[:1], TERNARY)
     long = Law(np.zeros((1, 17), dtype=np.int64), np.ones(1))
@@ -344,7 +347,7 @@ def test_probabilities_add_up_to_rounding():
     ):
         with pytest.raises(ValueError, match=f"^{name} has"):
             GuessAndCheck(prior, 0, measure)
-    with pytest.raises(ValueError, match="^teacher is 1; allowed: a code with positive"):
+    with pytest.raises(ValueError, match=r"^teacher is 1; allowed: a code with positive"):
         GuessAndCheck([1.0, 0.0], 1)
 
 

@@ -533,8 +533,11 @@ def test_grids_of_problems_are_single_ones():
     grid = w.reshape(2, 2, 3)
     for f in (sol.scalar_solution, sol.scalar_sharpness, sol.scalar_solution_sharpness):
         np.testing.assert_allclose(f(grid).reshape(f(w).shape), f(w), rtol=1e-13)
-    for whole, flat in zip((sol.scalar_elementary(grid), sol.scalar_normal_form(grid)),
-                           (sol.scalar_elementary(w), sol.scalar_normal_form(w)), strict=True):
+    for whole, flat in zip(
+        (sol.scalar_elementary(grid), sol.scalar_normal_form(grid)),
+        (sol.scalar_elementary(w), sol.scalar_normal_form(w)),
+        strict=True,
+    ):
         np.testing.assert_allclose(np.reshape(whole, (2, 4)), flat, rtol=1e-13)
 
 
