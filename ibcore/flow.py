@@ -623,7 +623,7 @@ def log_time_euler(
     Soudry et al. 2018, Corollary 8.
     """
     _validate.function(velocity, "velocity")
-    w = _validate.array(w0, "w0").copy()
+    w = _validate.array(w0, "w0")
     s = _validate.number(s0, "s0")
     times = _validate.times(s_eval, "s_eval", minimum=s)
     step = _validate.positive(step, "step")

@@ -905,3 +905,28 @@ def test_interpolation_ends_where_the_largest_error_equals_the_stop():
     with pytest.raises(flow.FlowError, match="no interpolation by time 3"):
         end([1.0], stop=1e-3, horizon=3.0)
     np.testing.assert_allclose(end([1.0], stop=math.exp(-2.9), horizon=3.0), [math.exp(-2.9)])
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_separable_data_are_not_refused_in_other_units(unit):
+    one = flow.log_time_flow(np.eye(2), 1.0, [0.0, 0.5], 0.0, [1.0, 5.0])
+    other = flow.log_time_flow(unit * np.eye(2), unit**-2, [0.0, 0.5 / unit], 0.0, [1.0, 5.0])
+    np.testing.assert_allclose(unit * other.weights, one.weights, rtol=1e-5)
+
+
+def test_euler_leaves_its_start_alone():
+    start = np.array([1.0, 2.0])
+    path = flow.log_time_euler(lambda s, w: w, start, 0.0, [0.0, 1.0], 0.1)
+    np.testing.assert_array_equal(start, [1.0, 2.0])
+    np.testing.assert_array_equal(path[0], start)
+    np.testing.assert_allclose(path[1], 1.1**10 * start)
+
+
+def test_euler_counts_its_steps_from_its_start():
+    path = flow.log_time_euler(lambda s, w: w, [1.0], 2.0, [3.0, 3.5], 0.1)
+    np.testing.assert_allclose(path[:, 0], [1.1**10, 1.1**15])
+
+
+def test_the_flow_begins_after_the_descent():
+    with pytest.raises(ValueError, match=r"^s_eval starts at"):
+        flow.descend_then_flow(np.eye(2), 0.1, [1, 100], [math.log(100.0)])

@@ -619,3 +619,13 @@ def test_depth_three_by_hand():
     assert float(sol.scalar_solution_sharpness([a] * 3)) == pytest.approx(3)
     kappa, gamma = sol.scalar_normal_form([a] * 3)
     assert (float(kappa), float(gamma)) == pytest.approx((8 * (4 / 9 - 1 / 27), 0.0), abs=1e-14)
+
+
+def test_a_flow_ends_at_the_root_mean_square_that_was_asked_for():
+    start = [3e-3, -4e-3]  # of root mean square sqrt(12.5) e-3 = 3.5355e-3
+
+    def end(stop):
+        return sol.least_squares_solution(lambda z: z, start, stop=stop)
+
+    np.testing.assert_array_equal(end(3.54e-3), start)
+    assert np.abs(end(3.53e-3)).max() < 3e-3
