@@ -412,7 +412,7 @@ def test_which_batches_are_possible_is_said():
     assert descent._batch_size(3, 6, False) == 3
     with pytest.raises(ValueError, match=r"replacement=True; allowed: 1\.\.6$"):
         descent._batch_size(7, 6, True)
-    with pytest.raises(ValueError, match="replacement=False; allowed: a divisor of 6$"):
+    with pytest.raises(ValueError, match=r"replacement=False; allowed: a divisor of 6$"):
         descent._batch_size(4, 6, False)
 
 
