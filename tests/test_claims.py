@@ -687,3 +687,11 @@ def test_a_slope_needs_six_points() -> None:
     assert comparisons.fit_rate(x, 2 * x)[0] == pytest.approx(2)
     with pytest.raises(ValueError, match="6"):
         comparisons.fit_rate(x[:5], x[:5])
+
+
+@pytest.mark.parametrize(
+    ("largest", "found"), [(2.0, 1.0), (1.5, 1.0), (0.9991, 1.0), (0.5, 0.5), (1e-5, 1e-5), (0, 0)]
+)
+def test_what_passes_is_looked_for_up_to_one(largest: float, found: float) -> None:
+    last = comparisons._last_passing(lambda change: change <= largest)
+    assert last == pytest.approx(found, rel=1e-3)
