@@ -623,7 +623,7 @@ def log_time_euler(
     Soudry et al. 2018, Corollary 8.
     """
     _validate.function(velocity, "velocity")
-    w = _validate.array(w0, "w0").copy()
+    w = _validate.array(w0, "w0")
     s = _validate.number(s0, "s0")
     times = _validate.times(s_eval, "s_eval", minimum=s)
     step = _validate.positive(step, "step")
@@ -1142,7 +1142,7 @@ def _solve(
     rtol: float,
 ) -> FloatArray:
     """Return the solution at times >= t0, shape (T, unknowns)."""
-    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Trial steps may overflow: the solver takes that as a failed step; it warns if it gives up.
         warnings.simplefilter("ignore")
         solution = solve_ivp(

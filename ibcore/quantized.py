@@ -453,7 +453,6 @@ def inputs_prior(
     ValueError
         Arguments out of range.
     """
-    _validate.flag(scaled, "scaled")
     points, letters = _whole_points(inputs), _alphabet(alphabet)
     counts = _output_counts(points, letters, _validate.integer(width, "width", 1), scaled, None)
     return _normalised(counts)

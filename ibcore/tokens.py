@@ -55,7 +55,9 @@ def tokens_internvl2(
     most = _validate.integer(max_tiles, "max_tiles", 1)
     grids = [(i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most]
     best, gap = (1, 1), math.inf
-    for i, j in sorted(grids, key=lambda grid: grid[0] * grid[1]):
+    # In this order the larger of two that tie comes later: between (i, j) and (i', j') with i < i'
+    # and i j > i' j' lies (i, j'), which is closer.
+    for i, j in grids:
         distance = abs(width / height - i / j)
         if distance < gap or (distance == gap and 2 * width * height > 448**2 * i * j):
             best, gap = (i, j), distance

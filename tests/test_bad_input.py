@@ -5,8 +5,11 @@ list complete. Each argument in turn is replaced by every bad value that its ann
 the call must raise a `ValueError` that names the argument and says what is allowed. Where a value
 is in truth allowed, `ALLOWED` says so and why; the result must then be finite.
 
+What a call means when an argument is left out, and the least integer that each argument takes, are
+on record in `tests/reference`: a default that changes would change results in silence.
+
 ``python tests/test_bad_input.py`` prints the whole table of arguments, bad values and messages, and
-rewrites its summary in `tests/reference`.
+rewrites its summary and the record of the interface in `tests/reference`.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from ibcore.claims import Claim, ClaimError
 
 NAN, INF = float("nan"), float("inf")
 SUMMARY = Path(__file__).parent / "reference" / "bad_input.json"
+INTERFACE = SUMMARY.with_name("interface.json")
 Arguments = Callable[[], dict[str, Any]]
 
 
@@ -1225,8 +1229,40 @@ def test_the_summary_is_up_to_date() -> None:
     assert json_files.read(SUMMARY) == summary(), "run `python tests/test_bad_input.py`"
 
 
+def interface(module: str) -> dict[str, Any]:
+    """Of every function of a module: the defaults of its arguments, and their least integers."""
+    return {name: arguments for name in MODULES[module] if (arguments := options(name))}
+
+
+def options(name: str) -> dict[str, Any]:
+    """The defaults of a call, and the least integers that it says it takes."""
+    made: dict[str, Any] = {}
+    for argument, parameter in inspect.signature(PUBLIC[name]).parameters.items():
+        default = parameter.default
+        if isinstance(default, (bool, int, float, str, tuple)):
+            made[argument] = {"default": repr(default)}
+        if str(parameter.annotation).startswith("int"):
+            message = refusal(name, argument, "negative", -(10**9)) or ""
+            if least := re.search(r"an integer >= (\d+)", message):
+                made[argument] = made.get(argument, {}) | {"least": int(least[1])}
+    return made
+
+
+MODULES: dict[str, list[str]] = {}
+for _name in sorted(CASES):
+    MODULES.setdefault(_name.partition(".")[0], []).append(_name)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_the_interface_is_the_one_on_record(module: str) -> None:
+    recorded = json_files.read(INTERFACE)
+    assert interface(module) == recorded[module], "run `python tests/test_bad_input.py`"
+    assert set(recorded) == set(MODULES)
+
+
 if __name__ == "__main__":
     json_files.write(summary(), SUMMARY)
+    json_files.write({module: interface(module) for module in sorted(MODULES)}, INTERFACE)
     table = csv.writer(sys.stdout)
     table.writerow(("function", "argument", "bad value", "message"))
     for row_name in sorted(set(CASES) - LOOPS):

@@ -590,3 +590,108 @@ def test_resolution_of_a_predicted_zero_is_told_in_controls() -> None:
     claim.control("moved", measured=1.0)
     (comparison,) = claim.report().record["comparisons"]
     assert reports.resolution(comparison) == "2 % of a control"
+
+
+@pytest.mark.parametrize(
+    ("value", "digit", "shown"),
+    [
+        (1234.5678, 0.0, "1.23e3"),
+        (1234.5678, 0.01, "1234.57"),
+        (1234.5678, 1.0, "1235"),
+        (1234.5678, 10.0, "1.23e3"),
+        (0.0, 1e-3, "< 0.001"),
+        (9.9e-4, 1e-3, "< 0.001"),
+        (-1e-3, 1e-3, "-0.001"),
+        (1e-3, 1e-4, "0.0010"),
+        (9.87e-4, 1e-5, "0.00099"),
+        (999999.0, 0.1, "999999.0"),
+        (1e6, 0.1, "1000000"),
+        (1234567.0, 0.1, "1234567"),
+        (0.5, 1e-10, "0.5000000000"),
+        (0.5, 1e-11, "0.5"),
+        (1 / 3, 1e-11, "0.33333333333"),
+        (1 / 3, 1e-14, "0.333333333333"),
+    ],
+)
+def test_values_down_to_what_is_worth_printing(value: float, digit: float, shown: str) -> None:
+    assert reports._round(value, digit) == shown
+
+
+@pytest.mark.parametrize(
+    ("unit", "predicted", "tolerance", "digit"),
+    [
+        ("absolute", [200.0], 0.02, 1e-3),
+        ("absolute", [200.0], 0.0, 0.0),
+        ("relative", [-200.0, 3.0], 0.02, 0.1),
+        ("relative", [0.0], 0.02, 0.0),
+    ],
+)
+def test_the_last_digit_is_two_below_the_tolerance(
+    unit: str, predicted: list[float], tolerance: float, digit: float
+) -> None:
+    comparison = {"unit": unit, "predicted": predicted, "tolerance": tolerance}
+    assert reports._digit(comparison) == pytest.approx(digit)
+    suffix = " rel." if unit == "relative" else ""
+    assert reports._allowed(comparison) == (f"0.02{suffix}" if tolerance else "0")
+
+
+@pytest.mark.parametrize(
+    ("relation", "error", "tolerance", "words"),
+    [
+        ("equal", 0.12345, 0.5, "0.12"),
+        ("equal", 0.05, 0.5, "0.05"),
+        ("equal", 0.049, 0.5, "< 0.05"),
+        ("equal", 0.0, 0.12345, "< 0.012"),
+        ("at most", -0.12345, 0.5, "slack 0.12"),
+        ("at least", -0.5, 0.0, "slack 0.5"),
+        ("at least", 0.0, 0.0, "0"),
+        ("exact", 0.0, 0.0, "none"),
+        ("qualitative", 0.0, 0.0, "none"),
+    ],
+)
+def test_errors_in_words(relation: str, error: float, tolerance: float, words: str) -> None:
+    comparison = {"relation": relation, "error": error, "tolerance": tolerance}
+    assert reports._error(comparison) == words
+
+
+def test_up_to_three_values_are_listed() -> None:
+    assert reports._span([3.0, 1.0, 2.0], reports.number) == "3, 1, 2"
+    assert reports._span([3.0, 1.0, 2.0, 4.0], reports.number) == "1 … 4"
+    assert reports._span([3.0, 3.0, 2.0, 4.0], reports.number) == "3, 2, 4"
+    assert reports._span(["b", "a", "b", "c", "d"], reports.number) == "b, a, c, d"
+    assert reports._span([True, False], reports.number) == "yes, no"
+
+
+def test_what_a_control_measured() -> None:
+    equal = {"relation": "equal", "predicted": [2.0], "unit": "absolute", "tolerance": 0.1}
+    control = {**equal, "measured": [3.14159, 1e-9]}
+    assert reports._control_text(equal, control) == "3.14, < 0.01"
+    moved = {**control, "predicted": [2.5, 2.0]}
+    assert reports._control_text(equal, moved) == "3.14, < 0.01 against 2.5, 2"
+    loose = {**equal, "tolerance": 0.0, "measured": [1e-3, 1e-5]}
+    assert reports._control_text(equal, loose) == "0.001, < 0.0002"
+    counts = {"relation": "exact", "predicted": [2], "unit": "absolute", "tolerance": 0.0}
+    assert reports._control_text(counts, {**counts, "predicted": [3], "measured": [4]}) == "4"
+
+
+def test_headlines_count_instances() -> None:
+    comparison = {"instances": 1, "relation": "equal"}
+    record = {"status": "corroborated", "comparisons": [comparison]}
+    assert reports.headline(record) == "corroborated on 1 instance"
+    record["comparisons"] = [comparison, comparison]
+    assert reports.headline(record) == "corroborated on 2 instances"
+
+
+def test_a_slope_needs_six_points() -> None:
+    x = np.arange(6.0)
+    assert comparisons.fit_rate(x, 2 * x)[0] == pytest.approx(2)
+    with pytest.raises(ValueError, match="6"):
+        comparisons.fit_rate(x[:5], x[:5])
+
+
+@pytest.mark.parametrize(
+    ("largest", "found"), [(2.0, 1.0), (1.5, 1.0), (0.9991, 1.0), (0.5, 0.5), (1e-5, 1e-5), (0, 0)]
+)
+def test_what_passes_is_looked_for_up_to_one(largest: float, found: float) -> None:
+    last = comparisons._last_passing(lambda change: change <= largest)
+    assert last == pytest.approx(found, rel=1e-3)

@@ -173,3 +173,8 @@ def test_importing_does_not_load_torch():
 def test_an_affine_loss_has_no_curvature() -> None:
     product = hessian_product(lambda theta: 2 * theta.sum(), [1.0, 2.0])
     np.testing.assert_array_equal(product(np.array([1.0, 3.0])), [0.0, 0.0])
+
+
+def test_a_gradient_that_depends_on_something_else_has_no_curvature() -> None:
+    slope = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    np.testing.assert_array_equal(hessian_product(lambda w: slope @ w, [1.0, 2, 3])([1.0, 0, 0]), 0)

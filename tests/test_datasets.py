@@ -219,3 +219,35 @@ def test_a_draw_is_repeated_until_it_meets_the_condition(monkeypatch):
     monkeypatch.setattr(datasets, "_MAX_TRIES", 5)
     with pytest.raises(RuntimeError, match="no draw met the condition in 5 draws"):
         datasets.draw_until(rng.normal, lambda x: x > 1e3)
+
+
+def test_the_points_of_the_figure_off_the_margin_are_all_drawn():
+    signed = datasets.soudry_figure1(np.random.default_rng(0)).signed[4:]
+    along, across = signed.sum(axis=1) / 2, (signed[:, 0] - signed[:, 1]) / 2
+    assert len(set(along.round(12))) == len(set(across.round(12))) == 12
+    assert 1.4 <= along.min() < 1.7 < 2.1 < along.max() <= 2.4
+    assert -1 <= across.min() < -0.5 < 0.5 < across.max() <= 1
+
+
+def test_the_degenerate_points_are_those_that_were_drawn():
+    """Up to the rotation: their lengths and products lie where the draws put them, and fill it."""
+    grams = []
+    for seed in range(80):
+        signed = datasets.degenerate_separable(_rng(seed)).signed
+        grams.append(signed @ signed.T)
+    grams = np.array(grams)
+    p, q = (np.sqrt(grams[:, k, k] - 1) for k in (0, 1))
+    b = (grams[:, 0, 2] - 1) / p
+    c = (1 - grams[:, 1, 3]) / q
+    r2 = grams[:, 2, 2] - 2 - b**2
+    s2 = grams[:, 3, 3] - 2 - c**2
+    last = grams[:, 4, 4] - 1.5**2
+    np.testing.assert_allclose(grams[:, 0, 1], 1 - p * q)
+    for drawn, low, high in (
+        (p, 0.3, 0.6), (q, 0.9, 1.3), (b, -1, 1), (c, -1, 1), (np.sqrt(r2), 0.3, 0.6),
+        (np.sqrt(s2), 0.9, 1.3), ((grams[:, 4, 0] - 1.5) / p, -1, 1),
+    ):  # fmt: skip
+        margin = 0.1 * (high - low)
+        assert low - 1e-9 <= drawn.min() < low + margin
+        assert high - margin < drawn.max() <= high + 1e-9
+    assert last.max() <= 3

@@ -405,3 +405,18 @@ def test_the_given_start_is_left_alone():
     for method in (descent.gradient_descent, descent.normalized_gradient_descent):
         method(np.eye(2), 0.5, [5], w0=single)
         assert not single.any()
+
+
+def test_which_batches_are_possible_is_said():
+    assert descent._batch_size(4, 6, True) == 4
+    assert descent._batch_size(3, 6, False) == 3
+    with pytest.raises(ValueError, match=r"replacement=True; allowed: 1\.\.6$"):
+        descent._batch_size(7, 6, True)
+    with pytest.raises(ValueError, match=r"replacement=False; allowed: a divisor of 6$"):
+        descent._batch_size(4, 6, False)
+
+
+def test_the_bound_of_any_minibatch_of_long_samples():
+    # Rows 3 e_1 and e_2: γ² = 9/10 and σ = 3.
+    bounds = descent.step_size_bounds(np.diag([3.0, 1.0]), 0.25)
+    assert bounds.subset == pytest.approx(2 * 0.9 / (0.25 * 81))

@@ -159,3 +159,92 @@ def test_a_tolerance_counts_on_either_side(seed):
     assert flattest.least_stability_norm(x, y, tolerance=1e-7).value == pytest.approx(
         exact, rel=1e-4
     )
+
+
+def test_ridges_vanish_where_they_begin():
+    """The ridge through two points of the plane is exactly zero at both, linear beyond them."""
+    x = np.random.default_rng(5).standard_normal((6, 2))
+    u, t = flattest._through_points(x)
+    ridge, cost = flattest._closed_cells(x, u, t)
+    pairs = [(i, j) for i in range(6) for j in range(i + 1, 6)]
+    assert len(ridge) == len(cost) == len(pairs)
+    for k, (i, j) in enumerate(pairs):
+        assert ridge[k, i] == ridge[k, j] == 0.0
+        assert abs(u[k] @ (x[j] - x[i])) < 1e-13
+        assert np.linalg.norm(u[k]) == pytest.approx(1)
+        np.testing.assert_allclose(ridge[k], np.maximum(x @ u[k] - u[k] @ x[i], 0), atol=1e-13)
+        # The price is the least over the four ways to count the two points, on either side.
+        sides = [u[k] + 1e-9 * turn * (x[j] - x[i]) for turn in (-1, 1)]
+        near = [(side, side @ x[i] + shift) for side in sides for shift in (-1e-8, 1e-8)]
+        near += [(u[k], t[k] + shift) for shift in (-1e-8, 1e-8)]
+        prices = [shallow.stability_weight(side[None] / np.linalg.norm(side),
+                                           np.array([at]) / np.linalg.norm(side), x)[0]
+                  for side, at in near]  # fmt: skip
+        assert cost[k] == pytest.approx(min(prices), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("top", "below", "low", "high", "largest"),
+    [
+        # (t - 1)² / (1 + t²): largest at t = -1, where it is 2; smallest at t = 1.
+        ([1, -2, 1], [1, 0, 1], -np.inf, np.inf, 2.0),
+        ([1, -2, 1], [1, 0, 1], -0.5, np.inf, 1.8),
+        ([1, -2, 1], [1, 0, 1], -0.5, 0.5, 1.8),
+        ([1, -2, 1], [1, 0, 1], 0.0, 3.0, 1.0),
+        ([1, -2, 1], [1, 0, 1], -np.inf, -3.0, 1.6),
+        # 1 / (1 + t²) at its top and beside it.
+        ([1, 0, 0], [1, 0, 1], -1.0, 2.0, 1.0),
+        ([1, 0, 0], [1, 0, 1], 1.0, 2.0, 0.5),
+        # Where the denominator vanishes the numerator does too, and the end does not count.
+        ([0, 0, 1], [0, 0, 2], 0.0, 1.0, 0.5),
+        ([0, 0, 1], [0, 0, 0], 0.0, 1.0, 0.0),
+        # Coefficients far from one, and of either sign.
+        ([1e-9, 0, 0], [1e-9, 0, 1e-9], -1.0, 2.0, 1.0),
+        ([4, -4, 1], [4, -2, 1], 0.0, 1.0, 1.0),
+    ],
+)
+def test_the_largest_ratio_of_quadratics_by_hand(top, below, low, high, largest):
+    polynomials = (np.polynomial.Polynomial(c) for c in (top, below))
+    assert flattest._largest_ratio(*polynomials, low, high) == pytest.approx(largest, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 30.0])
+def test_affine_and_constant_targets_have_certified_networks(scale):
+    x = np.array([-1.0, -0.3, 0.4, 1.0])
+    for y in (scale * x, scale * (2 + x), scale * x**2):
+        found = flattest.flattest_interpolant(x, y)
+        assert found.lower <= found.sharpness * (1 + 1e-12)
+        assert found.sharpness <= found.lower * (1 + 1e-5)
+    flat = flattest.flattest_interpolant(x, np.full(4, scale))
+    assert flat.sharpness == pytest.approx(1, abs=1e-6)
+    assert flat.lower == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.01])
+def test_least_norm_of_a_hat_by_hand(tolerance):
+    """Through (-1, 0), (0, h), (1, 0): a kink of slope -2 at 0, less what the tolerance allows."""
+    x, h = np.array([[-1.0], [0.0], [1.0]]), 0.3
+    found = flattest.least_stability_norm(x, [0, h, 0], tolerance=tolerance)
+    price = shallow.stability_weight(np.ones((1, 1)), np.array([1e-9]), x)[0]
+    assert found.value == pytest.approx((2 * h - 4 * tolerance) * price, rel=1e-6)
+    assert found.certificate == pytest.approx(1, abs=1e-9)
+    assert found.a == pytest.approx([-(2 * h - 4 * tolerance)])
+    assert found.u.tolist() == [[1.0]]
+    assert found.t.tolist() == [0.0]
+
+
+def test_a_flat_function_has_an_empty_sum_of_ridges():
+    found = flattest.least_stability_norm([[-1.0], [0.0], [1.0]], [0.1, 0.0, -0.1], tolerance=0.0)
+    assert (found.value, found.certificate) == (0.0, 1.0)
+    assert (found.a.shape, found.u.shape, found.t.shape) == ((0,), (0, 1), (0,))
+
+
+def test_least_norm_takes_the_fewest_points():
+    assert flattest.least_stability_norm([[0.0], [1.0]], [1.0, 5.0]).value == 0.0
+    plane = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    assert flattest.least_stability_norm(plane, [1.0, 5.0, 2.0]).value == pytest.approx(
+        0, abs=1e-12
+    )
+    for few in ([[0.0]], plane[:2]):
+        with pytest.raises(ValueError, match=r"^x has shape"):
+            flattest.least_stability_norm(few, np.ones(len(few)))

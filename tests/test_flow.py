@@ -822,3 +822,111 @@ def test_bad_times_and_tolerances_are_named(call, name):
     signed, solution, _ = SETS[2]
     with pytest.raises(ValueError, match=f"^{name} "):
         call(signed, np.abs(solution.w))
+
+
+def test_a_deep_network_may_start_with_a_zero_among_others():
+    run = flow.deep_linear_flow(np.eye(2), 2, [0.0, 1.0], 0.0, [3.0])
+    assert (run.weights > 0).all()
+
+
+def test_a_start_on_the_boundary_of_separation_is_refused():
+    with pytest.raises(ValueError, match=r"^v0 does not separate"):
+        flow.polynomial_tail_flow(np.eye(2), 2.0, [1.0, 0.0], [1.0])
+
+
+def test_a_start_that_nearly_overflows_is_refused():
+    for exponent in (601.0, 1100.0):
+        with pytest.raises(ValueError, match=r"^w0 has a speed"):
+            flow.deep_linear_flow([[1.0]], 1, [-exponent], 0.0, [1.0])
+        with pytest.raises(ValueError, match=r"^w0 has a speed"):
+            flow.log_time_flow([[1.0]], 1.0, [-exponent], 0.0, [1.0])
+
+
+def test_a_leap_says_how_far_draws_fit_an_integer():
+    arguments = {"signed": np.eye(2), "step_size": 1.0, "w0": np.zeros((1, 2)), "s0": 3.0,
+                 "rng": np.random.default_rng(0), "window": 0.05}  # fmt: skip
+    most = math.log(4e18 / (2 * math.expm1(0.05)))
+    with pytest.raises(ValueError, match=rf"^s_eval ends at .* at most {most:.1f}"):
+        flow.stochastic_leap(s_eval=[most + 0.01], **arguments)
+
+
+def test_the_total_loss_far_beyond_underflow():
+    signed = np.array([[1.0, 0.0], [0.0, 2.0]])
+    weights = [[1000.0, 600.0], [1000.0, 500.0], [0.0, 0.0]]
+    expected = [-1000 + math.log1p(math.exp(-200)), -1000 + math.log(2), math.log(2)]
+    np.testing.assert_allclose(flow.log_total_loss(signed, weights), expected, rtol=1e-15)
+    logistic = flow.log_total_loss(signed, weights, LOGISTIC)
+    np.testing.assert_allclose(logistic[:2], expected[:2], rtol=1e-15)
+    assert logistic[2] == pytest.approx(math.log(2 * math.log(2)))
+    run = flow.Flow(np.array([2.0]), np.zeros((1, 1)), np.array([-1.5]))
+    assert run.time_loss == pytest.approx([math.exp(0.5)])
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_what_a_diagonal_flow_returns_is_of_its_weights(depth):
+    rng = np.random.default_rng(depth)
+    signed = np.abs(rng.normal(size=(4, 3))) + 0.1
+    u, v = rng.uniform(0.3, 0.8, (2, 3))
+    start = 0.5 * math.log(u @ u + v @ v)
+    run = flow.diagonal_flow(signed, depth, u, v, start + np.array([0.4, 1.1, 4.0]))
+    for log_norm, theta, push, shares, margins in zip(
+        run.log_norm, run.weights, run.push, run.shares, run.margins, strict=True
+    ):
+        u_end, v_end = theta[:3], theta[3:]
+        f = signed @ (u_end**depth - v_end**depth)
+        assert math.log(np.linalg.norm(theta)) == pytest.approx(log_norm, abs=1e-8)
+        np.testing.assert_allclose(margins, f * math.exp(-depth * log_norm), rtol=1e-7)
+        expected = np.exp(f.min() - f) / np.exp(f.min() - f).sum()
+        np.testing.assert_allclose(shares, expected, rtol=1e-3, atol=1e-9)
+        pull = shares @ signed
+        gradient = np.append(pull * u_end ** (depth - 1), -pull * v_end ** (depth - 1))
+        np.testing.assert_allclose(push, gradient, rtol=1e-10)
+
+
+def test_a_diagonal_flow_starts_where_it_is_asked_for():
+    signed = np.array([[1.0, 0.5], [0.4, 1.0]])
+    start = math.log(np.linalg.norm([0.5, 0.5, 0.1, 0.1]))
+    run = flow.diagonal_flow(signed, 2, [0.5, 0.5], [0.1, 0.1], [start, start + 1])
+    np.testing.assert_allclose(run.weights[0], [0.5, 0.5, 0.1, 0.1], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"^log_norms starts at"):
+        flow.diagonal_flow(signed, 2, [0.5, 0.5], [0.1, 0.1], [start - 1e-6])
+    for u0, v0, name in (([0.5, 0.0], [0.1, 0.1], "u0"), ([0.5, 0.5], [-0.1, 0.1], "v0")):
+        with pytest.raises(ValueError, match=rf"^{name} has an entry"):
+            flow.diagonal_flow(signed, 2, u0, v0, [3.0])
+
+
+def test_interpolation_ends_where_the_largest_error_equals_the_stop():
+    def end(start, **options):
+        return flow.flow_to_interpolation(lambda z: -z, start, lambda z: z, **options)
+
+    np.testing.assert_allclose(end([3.0, -1.0], stop=1e-3), [1e-3, -1e-3 / 3], rtol=1e-8)
+    np.testing.assert_array_equal(end([1e-3, -1e-4], stop=1e-3), [1e-3, -1e-4])
+    np.testing.assert_allclose(np.abs(end([-2.0])).max(), 1e-10, rtol=1e-6)
+    with pytest.raises(flow.FlowError, match="no interpolation by time 3"):
+        end([1.0], stop=1e-3, horizon=3.0)
+    np.testing.assert_allclose(end([1.0], stop=math.exp(-2.9), horizon=3.0), [math.exp(-2.9)])
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_separable_data_are_not_refused_in_other_units(unit):
+    one = flow.log_time_flow(np.eye(2), 1.0, [0.0, 0.5], 0.0, [1.0, 5.0])
+    other = flow.log_time_flow(unit * np.eye(2), unit**-2, [0.0, 0.5 / unit], 0.0, [1.0, 5.0])
+    np.testing.assert_allclose(unit * other.weights, one.weights, rtol=1e-5)
+
+
+def test_euler_leaves_its_start_alone():
+    start = np.array([1.0, 2.0])
+    path = flow.log_time_euler(lambda s, w: w, start, 0.0, [0.0, 1.0], 0.1)
+    np.testing.assert_array_equal(start, [1.0, 2.0])
+    np.testing.assert_array_equal(path[0], start)
+    np.testing.assert_allclose(path[1], 1.1**10 * start)
+
+
+def test_euler_counts_its_steps_from_its_start():
+    path = flow.log_time_euler(lambda s, w: w, [1.0], 2.0, [3.0, 3.5], 0.1)
+    np.testing.assert_allclose(path[:, 0], [1.1**10, 1.1**15])
+
+
+def test_the_flow_begins_after_the_descent():
+    with pytest.raises(ValueError, match=r"^s_eval starts at"):
+        flow.descend_then_flow(np.eye(2), 0.1, [1, 100], [math.log(100.0)])

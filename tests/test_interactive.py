@@ -43,6 +43,8 @@ def test_the_bundle_has_the_chart_and_its_still(eta: alt.Parameter) -> None:
     figure = turnable(chart(x=[0.0, 1.0], y=[0.0, 1.0]), knobs=[eta])
     data, about = figure._repr_mimebundle_()
     assert set(data) == {MIME, "image/png", "text/plain"}
+    assert data["text/plain"] == "A figure that can be turned"
+    assert MIME == "application/vnd.vegalite.v5+json"
     assert data[MIME]["config"]["background"] == "white"
     assert f"/v{VEGA_LITE}" in data[MIME]["$schema"]
     width, height = struct.unpack(">II", data["image/png"][16:24])

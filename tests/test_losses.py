@@ -266,6 +266,7 @@ def test_log_power_refuses(a):
         (poly_exponential(0.5), "poly-exponential (ν=0.5)"),
         (polynomial(2), "polynomial (p=2)"),
         (log_power(1.5), "log-power (a=1.5)"),
+        (scaled(LOGISTIC, 2.0, 0.5), "logistic (a=2, c=0.5)"),
     ],
 )
 def test_names_of_losses(loss, name):

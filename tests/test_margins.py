@@ -781,3 +781,109 @@ def test_the_relative_gap_of_a_tilted_vector(h):
     """One point e_1: (1, h) is feasible at cost 1 + h², the optimum costs 1, any dual finds it."""
     gap = margins._relative_gap(np.array([[1.0, 0.0]]), np.array([2.0, 2 * h]), np.array([3.0]))
     assert gap == pytest.approx(h**2 / (1 + h**2))
+
+
+@pytest.mark.parametrize("level", [800.0, 1e4])
+def test_the_split_minimiser_of_large_features_does_not_overflow(level):
+    x = 1e3 * _separable(5, 9, 5)
+    found = margins.split_minimiser(x, x[:, :2], level)
+    np.testing.assert_allclose(x.T @ found.dual / 2, found.shallow, atol=1e-9)
+    assert found.margin == pytest.approx(level, rel=0.1)
+
+
+def test_constraints_of_large_terms_are_active_to_their_rounding():
+    """Points of ŵ = (1, 1) whose terms of up to 1e6 cancel: none is violated beyond that."""
+    size = np.random.default_rng(0).uniform(-1e6, 1e6, 8)
+    x = np.column_stack([size, 1 - size])
+    hard = hard_margin(x)
+    np.testing.assert_allclose(hard.w, [1.0, 1.0], rtol=1e-9)
+    assert hard.support.all()
+
+
+# --- units ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_what_is_predicted_does_not_depend_on_units(unit):
+    x = np.array([[1.0, 1.0, 0.0], [1.0, -0.7, 0.0], [1.0, 0.5, 0.0], [3.0, 0.0, 1.0]])
+    one, hard = hard_margin(x), hard_margin(unit * x)
+    np.testing.assert_allclose(unit**2 * hard.dual, one.dual, rtol=1e-10, atol=1e-12)
+    assert not support_spans(x, one)
+    assert not support_spans(unit * x, hard)
+    assert support_spans(unit * x[:3], hard_margin(unit * x[:3]))
+    assert convergence_exponent(unit * x, hard) == pytest.approx(convergence_exponent(x, one))
+    limit = residual_limit(unit * x, hard, 0.3 / unit**2, np.zeros(3), check_span=False)
+    np.testing.assert_allclose(
+        unit * limit, residual_limit(x, one, 0.3, np.zeros(3), check_span=False), atol=1e-8
+    )
+    assert margin_gap_constant(hard) == pytest.approx(unit * margin_gap_constant(one))
+    residual = np.array([0.3, -0.2, 0.5])
+    assert direction_gap_constant(hard, residual / unit) == pytest.approx(
+        direction_gap_constant(one, residual)
+    )
+    assert margins.heavy_tail_exponent(unit * x, 2.0) == pytest.approx(
+        margins.heavy_tail_exponent(x, 2.0), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_ladders_do_not_depend_on_units(unit):
+    x = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.5], [1.0, 1.0, -0.5], [2.0, 3.0, 0.1]])
+    one, other = iterated_log_ladder(x), iterated_log_ladder(unit * x)
+    assert len(one) == len(other) == 2
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(unit * b.w, a.w, atol=1e-12)
+        np.testing.assert_array_equal(a.support, b.support)
+
+
+@pytest.mark.parametrize("unit", [1e-2, 1e6])
+def test_constrained_minimisers_do_not_depend_on_units(unit):
+    x = _separable(3, 8, 3)
+    one = margins.constrained_minimiser(x, 3.0)
+    other = margins.constrained_minimiser(unit * x, 3.0 / unit)
+    np.testing.assert_allclose(unit * other.theta, one.theta, rtol=1e-8)
+    assert other.radius == 3.0 / unit
+    assert other.loss_gap == pytest.approx(one.loss_gap, rel=1e-8)
+    assert other.margin_gap == pytest.approx(one.margin_gap, rel=1e-8)
+
+
+def test_the_error_counts_the_rows_of_its_certificate():
+    x = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]
+    with pytest.raises(NotSeparableError, match="combination of 2 of its 3 rows is zero"):
+        hard_margin(x)
+
+
+def test_one_point_by_hand():
+    hard = hard_margin([[3.0, 4.0]])
+    np.testing.assert_allclose(hard.w, [3 / 25, 4 / 25], rtol=1e-15)
+    assert (hard.margin, hard.norm) == pytest.approx((5.0, 0.2))
+    assert hard.dual == pytest.approx([1 / 25])
+    assert (hard.duality_gap, hard.theta) == (pytest.approx(0, abs=1e-15), math.inf)
+    assert margin_gap_constant(hard) == 0.0
+    assert convergence_exponent([[3.0, 4.0]], hard) == 1.0
+    assert direction_gap_constant(hard, [4.0, -3.0]) == pytest.approx(5 / 0.2)
+    assert direction_gap_constant(hard, [3.0, 4.0]) == pytest.approx(0, abs=1e-12)
+    found = margins.constrained_minimiser([[3.0, 4.0]], 2.0)
+    np.testing.assert_allclose(found.theta, [1.2, 1.6], rtol=1e-12)
+    assert found.weights == pytest.approx([1.0])
+    assert (found.margin_gap, found.loss_gap) == pytest.approx((0.0, 0.0), abs=1e-12)
+
+
+def test_the_exponent_is_capped_by_the_second_margin():
+    # M = diag(1, 1/4) on the first two; a third point at 1.1 leaves θ - 1 = 0.1.
+    x = np.array([[1.0, 0.5], [1.0, -0.5], [1.1, 0.0]])
+    assert convergence_exponent(x, hard_margin(x)) == pytest.approx(0.1)
+    assert convergence_exponent(x[:2], hard_margin(x[:2])) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_levels_are_counted_from_the_support(norm):
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 2.0], [3.0, 1.0]])
+    found = margins.lexicographic_max_margin(x, norm)
+    w = np.array([0.5, 0.5]) if norm == "l1" else np.full(2, 0.5**0.5)
+    np.testing.assert_allclose(found.w, w, atol=1e-12)
+    np.testing.assert_allclose(found.margins, x @ w, atol=1e-12)
+    assert found.level.tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(found.values, [w[0], 4 * w[0]], atol=1e-12)
+    assert found.gaps.shape == (2,)
+    assert np.abs(found.gaps).max() < 1e-12

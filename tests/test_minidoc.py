@@ -188,3 +188,11 @@ def test_what_is_readable(pages):
     assert not value[~same_below].any()
     key, value = minidoc.readable(pages, asked, [[]] * 50)
     assert not value.any()
+
+
+@pytest.mark.parametrize("shape", [(128, 192), (1, 128, 190), (1, 126, 192), (1, 1, 128, 192)])
+def test_what_is_no_stack_of_scans_is_refused(shape):
+    with pytest.raises(ValueError, match=r"^scans has shape .*; allowed: \(n, 128, 192\)"):
+        minidoc.reduce(np.zeros(shape, dtype=np.uint8), 6)
+    with pytest.raises(ValueError, match=r"^scans is a ndarray; allowed: an array of uint8"):
+        minidoc.reduce(np.zeros(shape), 6)

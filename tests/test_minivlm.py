@@ -285,3 +285,200 @@ def test_frozen_weights_are_half_precision_numbers():
         next(base.parameters()).fill_(1 / 3)
     minivlm.freeze(base)
     assert all(torch.equal(p, p.half().float()) for p in base.parameters())
+
+
+# --- the losses of the recipe, written out --------------------------------------------------------
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Trains nothing: what each stage asks for, and its losses at the initial weights."""
+    stages = []
+
+    def descend(parameters, loss_of, steps, rate, held=lambda step: ()):
+        counts = [len(list(held(step))) for step in range(steps)]
+        stages.append({"steps": steps, "rate": rate, "held": counts, "trained": list(parameters)})
+        yield from (loss_of(step).item() for step in range(steps))
+
+    monkeypatch.setattr(minivlm, "_descend", descend)
+    return stages
+
+
+def cross_entropy(logits, truth):
+    logits = np.asarray(logits.detach(), dtype=np.float64).reshape(np.size(truth), -1)
+    chosen = np.take_along_axis(logits, np.reshape(truth, (-1, 1)), axis=1)[:, 0]
+    return (np.log(np.exp(logits).sum(axis=1)) - chosen).mean()
+
+
+def answer_loss(base, before, asked):
+    tens, units = torch.as_tensor(asked.answer // 10), torch.as_tensor(asked.answer % 10)
+    logits = base(before, torch.as_tensor(asked.asked), tens)
+    return cross_entropy(logits, torch.stack([tens, units], dim=1).numpy())
+
+
+def in_any_order(pages, rng):
+    """Words in a random order, with boxes moved by a hundredth of a page, and their rows."""
+    letters, boxes = minidoc.transcript(pages)
+    order = np.argsort(rng.random(letters.shape[:2]), axis=1)[..., None]
+    moved = (boxes + 0.01 * rng.standard_normal(boxes.shape)).astype(np.float32)
+    return (*(np.take_along_axis(part, order, axis=1) for part in (letters, moved)), order // 2)
+
+
+def head_loss(base, heads, pages, images):
+    """Of the four rows which is marked, and at each of 24 tokens the key and digits of its row."""
+    logits = heads.head(base.features(images))
+    rows = logits[..., 28].reshape(-1, 4, 6).mean(dim=2)
+    digits = pages.values // 10, pages.values % 10
+    told = zip((logits[..., :8], logits[..., 8:18], logits[..., 18:28]), (pages.keys, *digits),
+               strict=True)  # fmt: skip
+    return cross_entropy(rows, pages.marked) + sum(
+        cross_entropy(guess, np.repeat(truth, 6, axis=1)) for guess, truth in told
+    )
+
+
+def test_the_losses_of_alignment(frozen, untrained):
+    encoder = Encoder(2)
+    found = list(minivlm.align(frozen, encoder, 7, text_steps=12, image_steps=5))
+    rng = np.random.default_rng(7)
+    for step, loss in enumerate(found):
+        pages, images = minidoc.draw(24, rng), step >= 12
+        shares = (0.5, 0.5, 0.0) if images else (1.0, 0.0, 0.0)
+        asked = minidoc.ask(pages, rng, per_page=4, shares=shares)
+        letters, boxes, _ = in_any_order(pages, rng)
+        page = asked.page
+        before = [minivlm.encode(encoder, letters[page], boxes[page], asked.asked)]
+        if images:
+            budget = (6, 6, 2, 24, 6)[step - 12]
+            before.insert(0, minivlm.look(frozen, minidoc.scan(pages), budget)[page])
+        expected = answer_loss(frozen, torch.cat(before, dim=1), asked)
+        assert loss == pytest.approx(expected, rel=1e-4), step
+    inner = sum(1 for name, _ in encoder.named_parameters()
+                if name.split(".")[0] not in ("queries", "projector"))  # fmt: skip
+    assert [stage["rate"] for stage in untrained] == [2e-3, 2e-3]
+    assert untrained[0]["held"] == [inner] * 4 + [0] * 8
+    assert untrained[1]["held"] == [0] * 5
+    assert all(len(s["trained"]) == len(list(encoder.parameters())) for s in untrained)
+
+
+def test_the_losses_of_answers(untrained):
+    base, heads = Base(4), minivlm.ReadOut(5)
+    found = list(minivlm.train_answers(base, heads, 6, steps=11))
+    rng = np.random.default_rng(6)
+    for step, loss in enumerate(found):
+        budget = (24, 24, 6, 6, 24, 2, 24, 6, 24, 2, 24)[step]
+        pages = minidoc.draw(24, rng)
+        asked = minidoc.ask(pages, rng, per_page=4, shares=(0.4, 0.4, 0.2))
+        images = torch.as_tensor(minidoc.reduce(minidoc.scan(pages), budget))
+        before = [base.look(images)[asked.page]]
+        if step in (3, 5, 7):
+            keys, values = (
+                torch.as_tensor(part[asked.page]) for part in (pages.keys, pages.values)
+            )
+            before.append(base.read(keys, values))
+        expected = answer_loss(base, torch.cat(before, dim=1), asked)
+        if budget == 24:
+            expected += 0.3 * head_loss(base, heads, pages, images)
+        assert loss == pytest.approx(expected, rel=1e-4), step
+    (stage,) = untrained
+    assert stage["rate"] == 3e-3
+    trained = {id(p) for p in stage["trained"]}
+    assert trained == {id(p) for part in (base, heads) for p in part.parameters()}
+
+
+def test_the_losses_of_text_and_vision(untrained):
+    base, heads = Base(1), minivlm.ReadOut(2)
+    text, vision = (
+        next(minivlm.train_text(base, 3, steps=1)),
+        next(minivlm.train_vision(base, heads, 3, steps=1)),
+    )
+    rng = np.random.default_rng(3)
+    pages = minidoc.draw(64, rng)
+    asked = minidoc.ask(pages, rng, per_page=4, shares=(1.0, 0.0, 0.0))
+    keys, values = (torch.as_tensor(part[asked.page]) for part in (pages.keys, pages.values))
+    assert text == pytest.approx(answer_loss(base, base.read(keys, values), asked), rel=1e-4)
+    pages = minidoc.draw(24, np.random.default_rng(3))
+    images = torch.as_tensor(minidoc.reduce(minidoc.scan(pages), 24))
+    assert vision == pytest.approx(head_loss(base, heads, pages, images), rel=1e-4)
+    assert [stage["rate"] for stage in untrained] == [2e-3, 3e-3]
+    names = {id(p): name.split(".")[0] for name, p in base.named_parameters()}
+    trained = [{names.get(id(p), "heads") for p in stage["trained"]} for stage in untrained]
+    assert trained[0] == set(names.values()) - {"stem", "tower"}
+    assert trained[1] == {"stem", "place", "tower", "tower_norm", "heads"}
+
+
+@pytest.mark.parametrize(("m", "aware"), [(1, True), (5, True), (4, False), (3, False)])
+def test_the_losses_of_stage_0(m, aware, untrained):
+    encoder = Encoder(m, 8, aware=aware)
+    (loss,) = minivlm.pretrain_encoder(encoder, 9, steps=1)
+    rng, heads = np.random.default_rng(9), minivlm.WordHeads(m, 9)
+    pages = minidoc.draw(48, rng)
+    asked = minidoc.ask(pages, rng, per_page=4)
+    letters, boxes, row = in_any_order(pages, rng)
+    told = [torch.as_tensor(part) for part in (letters[asked.page], boxes[asked.page], asked.asked)]
+    queries, words = encoder.states(*told)
+
+    def value_loss(logits, values):
+        tens, units = logits[..., :10], logits[..., 10:]
+        return cross_entropy(tens, values // 10) + cross_entropy(units, values % 10)
+
+    own = [np.take_along_axis(part, row[..., 0], 1) for part in (pages.keys, pages.values)]
+    guess = heads.word(words[::4])
+    expected = cross_entropy(guess[..., :8], own[0]) + value_loss(guess[..., 8:], own[1])
+    key = asked.asked < minidoc.HIGHLIGHT if aware else np.zeros(len(asked.asked), dtype=bool)
+    if aware:
+        answers = np.repeat(asked.answer[key][:, None], m, axis=1)
+        expected += value_loss(heads.query(queries[key]), answers)
+    values = pages.values[asked.page][~key]
+    if m >= 4:
+        guess, values = heads.query(queries[~key]), values[:, np.arange(m) % 4]
+    else:
+        guess = heads.joint(queries[~key].flatten(1)).reshape(-1, 4, 20)
+    assert loss == pytest.approx(expected + value_loss(guess, values), rel=1e-4)
+    assert untrained[0]["rate"] == 3e-3
+
+
+def test_one_cycle_of_the_learning_rate(monkeypatch):
+    """Up in a tenth of the steps, then down along a cosine, never below a thousandth."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    rates, norms = [], []
+
+    class Watched(torch.optim.AdamW):
+        def step(self):
+            rates.append(self.param_groups[0]["lr"])
+            norms.append(float(weight.grad.norm()))
+            assert self.param_groups[0]["weight_decay"] == 0.01
+            return super().step()
+
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    pull = torch.tensor([3.0, 4.0])
+    losses = list(minivlm._descend([weight], lambda step: 1 + pull @ weight, 20, 0.5))
+    share = np.arange(1, 21) / 20
+    cosine = (1 + np.cos(np.pi * np.clip((share - 0.1) / 0.9, 0, 1))) / 2
+    np.testing.assert_allclose(
+        rates, 0.5 * np.maximum(1e-3, np.minimum(1, 10 * share) * cosine), rtol=1e-12
+    )
+    np.testing.assert_allclose(norms, 1.0, rtol=1e-5)  # of 5, clipped
+    assert losses[0] == 1.0
+    assert losses[1] == pytest.approx(1 - 7 * rates[0], rel=1e-5)  # AdamW begins with the sign
+
+
+def test_gradients_that_are_held_do_not_count():
+    """A held parameter stays; its gradient is gone before the rest is clipped."""
+    moved, held = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    losses = minivlm._descend([moved, held], lambda step: 0.1 * moved.sum() + 1e3 * held.sum(), 2,
+                              0.1, lambda step: [held] if step == 0 else [])  # fmt: skip
+    next(losses)
+    assert held.item() == 0.0
+    share = (1 + np.cos(np.pi * 0.4 / 0.9)) / 2  # of the largest rate, after one step of two
+    assert moved.item() == pytest.approx(-0.1 * share, rel=1e-5)
+    next(losses)
+    assert held.item() < 0.0
+
+
+def test_what_is_seen_is_finite_and_a_tensor():
+    base, seen = Base(0), context(2).float()
+    hole = seen.clone()
+    hole[1, 2, 3] = torch.nan
+    for second, message in ((hole, "has entries that are NaN"), (seen.numpy(), "is a ndarray")):
+        with pytest.raises(ValueError, match=rf"^context\[1\] {message}"):
+            minivlm.answer(base, [0, 1], seen, second)

@@ -401,6 +401,7 @@ def test_the_command_writes_a_record_and_names_the_survivors(planted, monkeypatc
     assert command.main(["--no-claims", "--sample", "5", "--jobs", "2", "--record", str(path)]) == 0
     written = json.loads(path.read_text("utf-8"))
     survived = written["all"]["survived"]
+    assert written["explained_since"] == 0
     assert survived == len(written["survivors"]) > 0
     assert capsys.readouterr().out.count("survived") == survived + 1
     before = path.read_bytes()
@@ -415,9 +416,11 @@ def test_a_survivor_can_be_explained_after_the_run(tmp_path) -> None:
     verdicts = [run.Verdict(m, s, "") for m, s in zip(chosen, status, strict=True)]
     record = run.count(verdicts, {"small": 30, "other": 7})
     record["survivors"] = [run.as_entry(m) for m in chosen[:2]]
+    record["explained_since"] = 3
     after = run.explained_since(record, explain(tmp_path, chosen[0].after))
     assert after["survivors"] == [run.as_entry(chosen[1])]
     assert (after["all"]["explained"], after["all"]["survived"]) == (1, 1)
+    assert after["explained_since"] == 4
     assert after["all"]["rate"] == pytest.approx(2 / 3, abs=1e-4)
     assert after["modules"]["other"] == record["modules"]["other"]
 
@@ -437,6 +440,7 @@ def test_the_committed_record_is_of_the_whole_package_and_adds_up() -> None:
     assert everything["sampled"] == sum(everything[status] for status in run.STATUSES)
     assert len(record["survivors"]) == everything["survived"]
     assert record["claims_heard"] or not everything["claims"]
+    assert 0 <= record["explained_since"] <= everything["explained"]
     low, high = everything["interval"]
     assert low < everything["rate"] < high
     assert all(module in run.table(record) for module in modules)

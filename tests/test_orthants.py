@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from ibcore.orthants import (
+    _systematic,
     arc_cosine_kernel,
     bounce,
     cap_lower_bound,
@@ -121,3 +124,20 @@ RNG = np.random.default_rng(0)
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=12), st.integers(0, 10**6))
+def test_resampling_repeats_each_particle_by_its_weight(sizes, seed):
+    """As often as M times its weight, rounded down or up."""
+    weights = np.array(sizes) / np.sum(sizes)
+    counts = np.bincount(_systematic(weights, np.random.default_rng(seed)), minlength=len(sizes))
+    assert counts.sum() == len(sizes)
+    assert (np.abs(counts - len(sizes) * weights) < 1 + 1e-9).all()
+
+
+def test_a_mark_beyond_the_last_sum_takes_the_last_particle():
+    class Last:
+        def random(self):
+            return 1.0
+
+    assert _systematic(np.array([0.5, 0.25, 0.25]), Last()).tolist() == [0, 1, 2]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ibcore.quantized import (
     GuessAndCheck,
     Law,
+    _small_sign_counts,
     boolean_cube,
     codes_of_points,
     convolve,
@@ -296,3 +297,83 @@ def test_a_teacher_wider_in_one_layer_is_refused():
         pinned_parameters(2, (1, 4), (2, 3))
     with pytest.raises(ValueError, match=r"^teacher"):
         pinned_parameters(2, (-1,), (2,))
+
+
+@pytest.mark.parametrize("largest", [50, 10_000, 16_000, 40_000])
+def test_signs_bit_by_bit_are_those_of_all_pairs(largest):
+    """Numbers that fit 16 bits together and such that do not; three thresholds, uneven counts."""
+    rng = np.random.default_rng(2)
+    left, right = (
+        Law(rng.integers(-largest, largest + 1, (n, 2)), rng.integers(1, 9, n).astype(float))
+        for n in (1030, 1030)
+    )
+    offset = Law(np.array([[-1], [0], [largest]]), np.array([1.0, 2.0, 3.0]))
+    found, expected = sign_counts(left, right, offset), _small_sign_counts(left, right, offset)
+    np.testing.assert_array_equal(found, expected)
+    assert found.sum() == left.total * right.total * 6
+    assert (found > 0).all()
+
+
+def test_the_largest_sizes_are_allowed():
+    assert codes_of_points(np.full(62, 1.0)) == 2**62 - 1
+    assert len(boolean_cube(4)) == 16
+    assert len(boolean_cube(1)) == 2
+    assert neuron_law(np.ones((16, 1)), TERNARY).values.shape[1] == 16
+    assert seen_set_law(np.full(16, 1 / 16), 1)[1].sum() == pytest.approx(1)
+    for call in (
+        lambda: seen_set_law(np.full(17, 1 / 17), 1),
+        lambda: measure_of_masks([0.6, 0.5]),
+    ):
+        with pytest.raises(ValueError, match=r"^measure has"):
+            call()
+    law = neuron_law(np.ones((17, 1))[:1], TERNARY)
+    long = Law(np.zeros((1, 17), dtype=np.int64), np.ones(1))
+    with pytest.raises(ValueError, match="lengths 17, 17, 1; allowed: m, m, 1 with m <= 16"):
+        sign_counts(long, long, law)
+    with pytest.raises(ValueError, match="lengths 1, 2, 1"):
+        sign_counts(law, neuron_law([[1], [1]], TERNARY), law)
+    with pytest.raises(ValueError, match="lengths 1, 1, 2"):
+        sign_counts(law, law, neuron_law([[1], [1]], TERNARY))
+
+
+def test_probabilities_add_up_to_rounding():
+    GuessAndCheck([0.5, 0.5 + 5e-10], 0)
+    GuessAndCheck([0.5, 0.5], 0, [1.0 + 5e-13])
+    for prior, measure, name in (
+        ([0.5, 0.5 + 2e-9], None, "prior"),
+        ([1.5, -0.5], None, "prior"),
+        ([0.5, 0.5], [1.0 + 2e-12], "measure"),
+        ([0.25] * 4, [1.5, -0.5], "measure"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name} has"):
+            GuessAndCheck(prior, 0, measure)
+    with pytest.raises(ValueError, match=r"^teacher is 1; allowed: a code with positive"):
+        GuessAndCheck([1.0, 0.0], 1)
+
+
+def test_the_teacher_makes_no_error_and_no_error_is_negative():
+    law = GuessAndCheck(np.full(2**10, 2.0**-10), 5, np.full(10, 0.1))
+    assert law.errors[-1] == 0.0
+    assert law.errors.min() == 0.0
+    assert law.teacher == 5
+    assert law.complexity == pytest.approx(10 * math.log(2))
+    # An error of exactly ε is not above it, though 1 - 0.9 - 0.1 is not exactly zero.
+    one_wrong = 2**10 - 1 - 1
+    assert law.failure(0.1)[one_wrong] == 0.0
+    assert law.failure(0.0999)[one_wrong] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (([1.0, -0.5], 0.1, 0.1), "complexity"),
+        (([1.0, -2.0], 0.1, 0.1), "complexity"),
+        ((1.0, [0.1, 0.0], 0.1), "epsilon"),
+        ((1.0, [0.1, 1.0], 0.1), "epsilon"),
+        ((1.0, 0.1, [0.1, -0.1]), "delta"),
+        ((1.0, 0.1, [0.1, 1.5]), "delta"),
+    ],
+)
+def test_one_number_out_of_range_is_enough(arguments, name):
+    with pytest.raises(ValueError, match=f"^{name} is"):
+        guess_and_check_samples(*arguments)

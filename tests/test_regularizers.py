@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from ibcore import regularizers as reg
 
@@ -237,3 +238,135 @@ def test_arguments_are_checked(call, named):
 def test_the_worst_shape_is_named():
     with pytest.raises(ValueError, match="shape has the value -2;"):
         reg.weight_magnitudes(1.0, [0.5, -2.0, 1.0])
+
+
+@pytest.mark.parametrize("log_root", [-20.0, -1.0, 2.0])
+@pytest.mark.parametrize("margin", [0.5, 1.0, 40.0])
+def test_margin_hyperbolic_entropy_of_one_sample_is_exact(log_root, margin):
+    """w_i = (√k/2) sinh(2 x_i ν), with the one ν that gives the margin."""
+    x, half = np.array([1.0, 2.0, -0.5]), np.exp(log_root) / 2
+    nu = brentq(lambda v: np.log(half * x @ np.sinh(2 * x * v) / margin), 1e-12, 100, xtol=1e-300,
+                rtol=1e-15)  # fmt: skip
+    found = reg.margin_hyperbolic_entropy([x], log_root, margin=margin)
+    np.testing.assert_allclose(found.dual, nu, rtol=1e-12)
+    np.testing.assert_allclose(found.w, half * np.sinh(2 * x * nu), rtol=1e-11)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4, -1.3])
+def test_a_biased_start_moves_along_hyperbolas(shift):
+    """The flow turns (u, v) hyperbolically; w = (√k/2) sinh 2(shift + c) all along."""
+    a, b, c, e = np.random.default_rng(5).normal(size=(4, 6))
+    root, tilt = reg.diagonal_potential(a, b, c, e)
+    up, down = np.cosh(shift), np.sinh(shift)
+    plus = (a * up + c * down) * (c * up + a * down)
+    minus = (b * up - e * down) * (e * up - b * down)
+    np.testing.assert_allclose(plus - minus, root / 2 * np.sinh(2 * (shift + tilt)), atol=1e-13)
+
+
+def test_one_coordinate_that_cannot_change_its_sign_is_refused():
+    with pytest.raises(ValueError, match="k = 0"):
+        reg.diagonal_potential([1.0, 1.0], [0.0, 0.5], [1.0, 1.0], [0.0, 0.5])
+
+
+@pytest.mark.parametrize("log_root", [-600.0, -3.0, 0.0, 12.0])
+@pytest.mark.parametrize("z", [1e-9, -0.3, 0.999, -1.001, 1.7, 40.0, -600.0])
+def test_weights_and_their_rates_from_the_dual(log_root, z):
+    """One feature, one sample: w = (√k/2) sinh z, and √(w² + k/4) = (√k/2) cosh z."""
+    w, half = reg._primal(np.ones((1, 1)), np.array([z / 2 - 0.125]), np.array([log_root]),
+                          np.array([0.125]))  # fmt: skip
+    with mpmath.workdps(40):
+        exact = 2 * (mpmath.mpf(z / 2 - 0.125) + 0.125)
+        root = mpmath.exp(log_root)
+        expected = [float(root * f(exact) / 2) for f in (mpmath.sinh, mpmath.cosh)]
+    np.testing.assert_allclose([w[0], half[0]], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("log_root", [-400.0, -5.0, 1.0])
+@pytest.mark.parametrize("y", [1e-3, -2.0, 50.0])
+def test_least_hyperbolic_entropy_of_one_sample_is_exact(log_root, y):
+    x, c = np.array([1.0, 2.0, -0.5]), np.array([0.1, -0.2, 0.3])
+
+    def excess(v):
+        with mpmath.workdps(30):
+            terms = [xi * mpmath.exp(log_root) / 2 * mpmath.sinh(2 * (xi * v + ci))
+                     for xi, ci in zip(x, c, strict=True)]  # fmt: skip
+            return float(mpmath.asinh((mpmath.fsum(terms) - y) * mpmath.exp(-log_root)))
+
+    nu = brentq(excess, -400, 400, xtol=1e-14, rtol=1e-15)
+    found = reg.least_hyperbolic_entropy([x], [y], log_root, c)
+    assert found.dual[0] == pytest.approx(nu, rel=1e-11, abs=1e-11)
+    np.testing.assert_allclose(x @ found.w, y, rtol=1e-13)
+
+
+def test_the_gap_of_a_pair_that_is_not_optimal():
+    x, margin, log_root = np.array([[1.0, 0.5], [0.2, 1.0]]), 2.0, np.log(0.7)
+    w, dual = np.array([2.0, 3.0]), np.array([0.3, 0.1])
+    value = reg.hyperbolic_entropy(w, 0.7).sum()
+    best = 0.35 * np.sinh(2 * x.T @ dual)  # where the pull is the slope
+    conjugate = (x.T @ dual @ best) - reg.hyperbolic_entropy(best, 0.7).sum()
+    gap = abs(value + conjugate - margin * dual.sum()) / value
+    found = reg._margin_gap(x, np.full(2, log_root), margin, reg.Interpolator(w, dual))
+    assert found == pytest.approx(gap, rel=1e-12)
+    short = reg.Interpolator(w / 100, dual)
+    lack = reg._margin_gap(x, np.full(2, log_root), margin, short)
+    value = reg.hyperbolic_entropy(w / 100, 0.7).sum()
+    gap = abs(value + conjugate - margin * dual.sum()) / value
+    assert lack == pytest.approx(max(gap, 1 - 0.034 / 2), rel=1e-12)
+    loose = reg.Interpolator(w / 10, np.zeros(2))
+    assert reg._margin_gap(x, np.full(2, 9.0), margin, loose) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_potentials_of_a_neuron_by_hand():
+    # r = 3, δ = 8: √(9 + 16) = 5, so a² = 9 and ‖w₁‖² = 1.
+    assert float(reg.neuron_potential(3.0, 8.0)) == pytest.approx(27 - 36)
+    assert float(reg.neuron_slope(3.0, 8.0)) == pytest.approx(1.5)
+    assert float(reg.neuron_potential(3.0, -8.0)) == pytest.approx(1 + 12)
+    assert float(reg.neuron_slope(3.0, -8.0)) == pytest.approx(4.5)
+    np.testing.assert_allclose(reg.neuron_potential([0.0, 4.0], 0.0), [0.0, 8.0])
+    assert float(reg.neuron_slope(1e-10, 4.0)) == pytest.approx(1.5 * 1e-10 / 2, rel=1e-12)
+    assert float(reg.neuron_potential(0.0, 4.0)) == pytest.approx(8 - 12)
+    with pytest.raises(ValueError, match=r"r has the value -1"):
+        reg.neuron_potential([2.0, -1.0], 1.0)
+
+
+@pytest.mark.parametrize("a0", [0.5, -0.5, 2.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_limit_of_a_neuron_by_its_formula(a0, sign):
+    """x = e_1: w₂ = y e_1, and b is w0 without its first entry."""
+    w0 = np.array([1.0, 2.0, -2.0])
+    b, delta = np.array([0.0, 2.0, -2.0]), a0**2 - 9
+    square = ((delta + 8) + np.sqrt((delta + 8) ** 2 + 4 * 9)) / 2
+    expected = np.array([3.0, 0, 0]) + sign * np.sqrt(square) * b
+    found = reg.neuron_limit([[1.0, 0.0, 0.0]], [3.0], a0, w0, sign=sign)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    if np.sign(a0) == sign:
+        own = reg.neuron_limit([[1.0, 0.0, 0.0]], [3.0], a0, w0)
+        np.testing.assert_allclose(own, expected, rtol=1e-13)
+    with pytest.raises(ValueError, match="a start a0 that is not zero"):
+        reg.neuron_limit([[1.0, 0.0, 0.0]], [3.0], 0.0, w0)
+
+
+def test_the_stagewise_path_of_one_sample_is_exact():
+    x, margins = np.array([[1.0, 2.0]]), [0.1, 1.0, 20.0]
+    for margin, found in zip(margins, reg.stagewise_margin(x, margins), strict=True):
+        np.testing.assert_allclose(x @ found.w, margin, rtol=1e-10)
+        np.testing.assert_allclose(found.w, np.sinh(2 * x.T @ found.dual) / 2, rtol=1e-10)
+    for bad in ([0.0, 1.0], [-1.0, 1.0], [1.0, 2.0, 1.5], [1.0, 1.0]):
+        with pytest.raises(ValueError, match="margins do not increase"):
+            reg.stagewise_margin(x, bad)
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1.0, 1e5])
+def test_sparse_solutions_do_not_depend_on_units(unit):
+    x, y = problem()
+    np.testing.assert_allclose(reg.least_l1(x, unit * y).w, unit * reg.least_l1(x, y).w,
+                               rtol=1e-11, atol=1e-12 * unit)  # fmt: skip
+    signed = separable(1)
+    found, one = reg.margin_l1(unit * signed), reg.margin_l1(signed)
+    np.testing.assert_allclose(unit * found.w, one.w, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(unit * found.dual, one.dual, rtol=1e-11, atol=1e-12)
+
+
+def test_a_scale_beyond_floating_point_is_refused_without_a_warning():
+    with pytest.raises(reg.RegularizerError, match="failed at large k"):
+        reg.least_hyperbolic_entropy(*problem(), 800.0)

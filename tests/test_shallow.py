@@ -197,3 +197,115 @@ def test_mean_square_radius_ignores_the_kernel():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(*case(8))
+
+
+# --- by hand, and values at a limit ---
+
+
+def test_a_network_is_drawn_in_its_order():
+    net, rng = shallow.random_net(np.random.default_rng(3), 5, 4), np.random.default_rng(3)
+    np.testing.assert_array_equal(net.w, rng.standard_normal((5, 4)) / 2)
+    np.testing.assert_array_equal(net.b, rng.standard_normal(5))
+    np.testing.assert_array_equal(net.v, rng.standard_normal(5) / np.sqrt(5))
+    assert net.c == 0.0
+
+
+def test_a_point_on_the_hyperplane_is_not_active():
+    x = np.array([[0.0], [1.0]])
+    net = shallow.ShallowNet(np.ones((1, 1)), np.zeros(1), np.array([3.0]), 0.5)
+    side = shallow.stability_weight([[1.0]], [0.0], x, two_sided=False)
+    assert side == pytest.approx(2**0.5 / 4)  # (1/2)², height 1, and a mean of length √(1 + 1)
+    assert shallow.stability_weight([[1.0]], [0.0], x) == 0.0
+    assert shallow.stability_weight([[1.0]], [-0.1], x, two_sided=False) == pytest.approx(
+        1.2 / 2 * 1.25**0.5
+    )
+    np.testing.assert_allclose(shallow.tangent_gram(net, x), [[1, 1], [1, 1 + 1 + 9 * 2]])
+    np.testing.assert_allclose(net.outputs(x), [0.5, 3.5])
+    assert shallow.mean_gradient(net, x) == pytest.approx(23 / 4)
+    value, vector = shallow.leading([[2.0, 1.0], [1.0, 2.0]])
+    assert value == pytest.approx(1.5)
+    np.testing.assert_allclose(np.abs(vector), 0.5**0.5)
+    for gram in ([[1.0, 2.0], [0.0, 1.0]], [[1.0, 0.0]]):
+        with pytest.raises(ValueError, match="allowed: a symmetric matrix"):
+            shallow.leading(gram)
+
+
+def test_neurons_are_rescaled_one_by_one():
+    net = shallow.ShallowNet(np.ones((4, 1)), np.full(4, 2.0), np.full(4, 3.0), 1.0)
+    moved = shallow.rescaled(net, [4.0, 0.0, 4.0, -1.0], [1.0, 1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(moved.w[:, 0], [2, 1, 1, 1])
+    np.testing.assert_array_equal(moved.b, [4, 2, 2, 2])
+    np.testing.assert_array_equal(moved.v, [1.5, 3, 3, 3])
+    assert moved.c == 1.0
+    for bad in (([1.0] * 3, [1.0] * 4), ([1.0] * 4, [1.0] * 3)):
+        with pytest.raises(ValueError, match="has shape"):
+            shallow.rescaled(net, *bad)
+
+
+def test_hyperplanes_merge_within_a_distance():
+    x = np.array([[-1.0], [0.0], [2.0]])
+    weight = float(shallow.stability_weight([[1.0]], [0.5], x)[0])
+
+    def pair(gap, sign):
+        return shallow.ShallowNet(
+            np.array([[1.0], [sign]]),
+            np.array([-0.5, -sign * (0.5 + gap)]),
+            np.array([1.0, -0.25]),
+        )
+
+    for sign in (1.0, -1.0):
+        assert shallow.stability_norm(pair(1e-10, sign), x) == pytest.approx(0.75 * weight)
+        assert shallow.stability_norm(pair(1e-8, sign), x) == pytest.approx(1.25 * weight)
+        wide = shallow.stability_norm(pair(1e-8, sign), x, merge=1e-7)
+        assert wide == pytest.approx(0.75 * weight)
+        assert shallow.path_sum(pair(0.0, sign), x, two_sided=True) == pytest.approx(1.25 * weight)
+
+
+@pytest.mark.parametrize("ramp", [0, 3])
+def test_a_run_counts_its_updates_and_its_highest_error(ramp):
+    net, x = case(6, 40)
+    y = np.random.default_rng(7).standard_normal(15)
+    errors, current = [np.mean((net.outputs(x) - y) ** 2)], net
+    for t in range(30):
+        share = min(1.0, 0.05 + 0.95 * t / ramp) if ramp else 1.0
+        (one,) = shallow.descend([current], x, y, [share * 0.05], updates=1)
+        current = one.net
+        errors.append(one.mse)
+    errors = np.array(errors)
+    stop = float(errors[12])
+    done = next(n for n in range(ramp + 1, 31) if errors[n] <= stop)
+    (run,) = shallow.descend([net], x, y, [0.05], updates=30, ramp=ramp, stop=stop)
+    assert run.steps == done
+    assert run.mse == pytest.approx(errors[done], rel=1e-9)
+    assert run.highest == pytest.approx(errors[: done + 1].max(), rel=1e-9)
+    (early,) = shallow.descend([net], x, y, [0.05], updates=30, ramp=ramp, stop=1e9)
+    assert early.steps == ramp + 1
+    (late,) = shallow.descend([net], x, y, [0.05], updates=7, ramp=ramp)
+    assert late.steps == 7
+
+
+def test_one_bad_run_is_enough():
+    net, x = case(8)
+    y = np.ones(15)
+    with pytest.raises(ValueError, match=r"^steps has entries that are not positive"):
+        shallow.descend([net], x, y, [0.1, 0.0], updates=1)
+    with pytest.raises(ValueError, match=r"^nets has 2 networks of shapes"):
+        shallow.descend([net, case(8, 5)[0]], x, y, [0.1, 0.1], updates=1)
+    with pytest.raises(ValueError, match=r"^nets has 0 networks"):
+        shallow.descend([], x, y, [0.1], updates=1)
+    two = shallow.descend([net, replace(net, c=1.0)], x, y, [0.1, 0.1], updates=1)
+    assert two[0].net.c != two[1].net.c
+    with pytest.raises(FloatingPointError, match="diverged"), np.errstate(all="ignore"):
+        shallow.descend([net], x, y, [0.01, 1e9], updates=60)
+
+
+def test_mean_square_stability_by_hand():
+    # One sample: r ← (1 - ηK) r. Two orthogonal ones, a batch of one: r_1² keeps half of itself.
+    assert shallow.mean_square_radius([[2.0]], 0.3) == pytest.approx(0.4**2)
+    assert shallow.mean_square_threshold([[2.0]]) == pytest.approx(1.0)
+    assert shallow.mean_square_radius(np.diag([2.0, 1.0]), 0.1) == pytest.approx((1 + 0.81) / 2)
+    assert shallow.mean_square_threshold(np.diag([2.0, 1.0])) == pytest.approx(1.0)
+    assert shallow.mean_square_threshold(np.diag([2.0, 1.0]), 2) == pytest.approx(2.0)
+    for batch in (2, 3):
+        with pytest.raises(ValueError, match="at most the 1 samples"):
+            shallow.mean_square_threshold([[2.0]], batch)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from ibcore import flow, networks, regularizers
 from ibcore import solutions as sol
@@ -512,3 +512,120 @@ def test_the_exponential_method_is_of_fourth_order():
         errors = np.abs(_ends(velocity, rows, start, [8, 16, 32, 64]) - exact).max(axis=1)
         order = np.log2(errors[:-1] / errors[1:])
         assert order.min() > 3.6, (errors, order)
+
+
+def test_grids_of_problems_are_single_ones():
+    w, eta = networks_of(3, count=4), np.array([[0.1, 0.2, 0.1, 0.3], [0.05, 0.1, 0.2, 0.1]])
+    path = sol.scalar_descent(w, eta, 3)
+    assert path.shape == (4, 2, 4, 3)
+    orbit = sol.frozen_orbit(w, eta, [[0.5], [0.7]], 0, 2)
+    peak, at = sol.frozen_peak(w, eta)
+    assert orbit.shape == (2, 2, 4)
+    assert peak.shape == at.shape == sol.in_invariant_set(w, eta).shape == (2, 4)
+    for i, k in np.ndindex(2, 4):
+        own = w[k], eta[i, k]
+        np.testing.assert_allclose(path[:, i, k], sol.scalar_descent(*own, 3), rtol=1e-13)
+        np.testing.assert_allclose(path[1, i, k], sol.scalar_step(*own), rtol=1e-13)
+        start = (0.5, 0.7)[i]
+        np.testing.assert_allclose(orbit[:, i, k], sol.frozen_orbit(*own, start, 0, 2), rtol=1e-11)
+        np.testing.assert_allclose([peak[i, k], at[i, k]], sol.frozen_peak(*own), rtol=1e-9)
+        assert sol.in_invariant_set(w, eta)[i, k] == sol.in_invariant_set(*own)
+    grid = w.reshape(2, 2, 3)
+    for f in (sol.scalar_solution, sol.scalar_sharpness, sol.scalar_solution_sharpness):
+        np.testing.assert_allclose(f(grid).reshape(f(w).shape), f(w), rtol=1e-13)
+    for whole, flat in zip(
+        (sol.scalar_elementary(grid), sol.scalar_normal_form(grid)),
+        (sol.scalar_elementary(w), sol.scalar_normal_form(w)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(np.reshape(whole, (2, 4)), flat, rtol=1e-13)
+
+
+def test_an_orbit_that_overflows_leaves_without_a_warning():
+    with pytest.raises(ValueError, match="leaves the positive products at step 1"):
+        sol.frozen_orbit([1.0, 2.0, 3.0], 0.1, 1e200, 0, 1)
+    with pytest.raises(ValueError, match="leaves the positive products at step 1"):
+        sol.frozen_orbit([1.0, 2.0], 0.1, 1e200, 0, 1)
+
+
+def test_each_problem_of_a_batch_reaches_its_own_targets():
+    """What is far out in one problem does not excuse another, whose target is out of reach."""
+    x, v = np.ones((2, 1, 2)), np.array([[1.0, 1.0], [0.1, 0.1]])
+    sol.squared_solution(v, v, x, [[1e6], [1e-6]])
+    with pytest.raises(flow.FlowError, match="Newton"):
+        sol.squared_solution([[1.0, 1.0], [0.0, 0.0]], v, x, [[1e6], [1e-6]])
+
+
+def test_squared_steps_of_several_sizes():
+    u, v, x, y = regression(batch=(2, 3), seed=4)
+    eta = np.linspace(0.05, 0.3, 6).reshape(2, 3)
+    after, drift = sol.squared_step(u, v, x, y, eta), sol.squared_drift(u, v, x, y, eta)
+    for k in np.ndindex(2, 3):
+        own = u[k], v[k], x[k], y[k], eta[k]
+        np.testing.assert_allclose([part[k] for part in after], sol.squared_step(*own), rtol=1e-13)
+        np.testing.assert_allclose(drift[k], sol.squared_drift(*own), rtol=1e-9)
+
+
+def test_one_run_that_overflows_is_enough():
+    w = [[1.0, 1.1], [3.0, 3.0]]
+    with pytest.raises(DivergenceError, match="step_size"):
+        sol.scalar_descent(w, [0.1, 5.0], 60)
+    steps = next(n for n in range(1, 60) if not _stays_finite(w[1], n))
+    assert np.isfinite(sol.scalar_descent(w, [0.1, 5.0], steps - 1)).all()
+    with pytest.raises(DivergenceError):
+        sol.scalar_descent(w, [0.1, 5.0], steps)
+
+
+def _stays_finite(w, n_steps):
+    try:
+        sol.scalar_descent(w, 5.0, n_steps)
+    except DivergenceError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("pattern", [[0.0, 0.3], [-1e-3, 2e-3, 0.0], [1.0, 5.0, -2.0, 3.0]])
+@pytest.mark.parametrize("excess", [1e-6, 0.5, 40.0])
+def test_a_minimum_has_its_sharpness_to_rounding(pattern, excess):
+    goal = len(pattern) + excess
+    w = sol.scalar_minimum(pattern, goal)
+    np.testing.assert_allclose([w.prod(), (w**-2).sum()], [1, goal], rtol=2e-14)
+    assert (np.argsort(w) == np.argsort(pattern)).all()
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.6, 0.85])
+def test_the_peak_of_the_frozen_map_is_exact_to_rounding(eta):
+    w = sol.scalar_solution([1.5, 0.9, 1.1])
+    peak, at = sol.frozen_peak(w, eta)
+    best = minimize_scalar(lambda p: -float(sol.frozen_map(w, eta, p)), bounds=(1e-3, 1.0),
+                           method="bounded", options={"xatol": 1e-12})  # fmt: skip
+    assert float(peak) == pytest.approx(-best.fun, rel=1e-13)
+    assert float(at) == pytest.approx(best.x, rel=1e-6)
+    assert float(sol.frozen_map(w, eta, at)) == float(peak)
+
+
+def test_a_peak_at_the_end_is_one():
+    """For small steps the map increases on (0, 1]: its supremum is its value 1 at π = 1."""
+    assert [float(z) for z in sol.frozen_peak([1.0, 1.0], 1e-3)] == [1.0, 1.0]
+
+
+def test_depth_three_by_hand():
+    """Balanced weights a: one step from the product π = a³ multiplies it by (1 - η (π-1) a)³."""
+    a, eta = 0.8, 0.3
+    p = a**3
+    after = p * (1 - eta * (p - 1) * p / a**2) ** 3
+    assert float(sol.frozen_map([1.0, 1.0, 1.0], eta, p)) == pytest.approx(after, rel=1e-14)
+    np.testing.assert_allclose(sol.scalar_step([a] * 3, eta).prod(), after, rtol=1e-14)
+    assert float(sol.scalar_solution_sharpness([a] * 3)) == pytest.approx(3)
+    kappa, gamma = sol.scalar_normal_form([a] * 3)
+    assert (float(kappa), float(gamma)) == pytest.approx((8 * (4 / 9 - 1 / 27), 0.0), abs=1e-14)
+
+
+def test_a_flow_ends_at_the_root_mean_square_that_was_asked_for():
+    start = [3e-3, -4e-3]  # of root mean square sqrt(12.5) e-3 = 3.5355e-3
+
+    def end(stop):
+        return sol.least_squares_solution(lambda z: z, start, stop=stop)
+
+    np.testing.assert_array_equal(end(3.54e-3), start)
+    assert np.abs(end(3.53e-3)).max() < 3e-3

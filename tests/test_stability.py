@@ -368,3 +368,85 @@ def test_growth_needs_something_that_grows():
         stability.growth_rate(lambda x: 0 * x, [1.0], 0.1, 1, 200)
     with pytest.raises(ValueError, match="steps"):
         stability.growth_rate(lambda x: x, [1.0], 0.1, 1, 10)
+
+
+# --- grids of runs, and values exactly at a limit -------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_grid_of_runs_is_its_runs(kind):
+    rng = np.random.default_rng(1)
+    start, steps = rng.normal(size=(2, 3, 4)), rng.uniform(0.1, 0.3, (2, 3))
+    momenta = rng.uniform(0.1, 0.6, (2, 3))
+    both = stability.delayed_descent(np.tanh, start, steps, 2, [4, 9], momentum=momenta, kind=kind)
+    assert both.weights.shape == (2, 2, 3, 4)
+    for k in np.ndindex(2, 3):
+        alone = stability.delayed_descent(
+            np.tanh, start[k], steps[k], 2, [4, 9], momentum=momenta[k], kind=kind
+        )
+        np.testing.assert_allclose(both.weights[:, *k], alone.weights, rtol=1e-13)
+
+
+def test_a_run_of_a_grid_diverges_alone_at_one_coordinate():
+    steps = np.full((2, 3), 0.1)
+    steps[1, 2] = 3.0
+    run = stability.delayed_descent(
+        lambda x: x * [1.0, 0.0], np.ones((2, 3, 2)), steps, 0, [1, 2], bound=3.0
+    )
+    assert np.argwhere(run.diverged).tolist() == [[1, 2]]
+    np.testing.assert_allclose(run.weights[1], np.where(steps[..., None] > 1, [-2, 1], [0.81, 1]))
+
+
+def test_an_iterate_on_the_bound_has_not_diverged():
+    run = stability.delayed_descent(lambda x: x, [1.0], 3.0, 0, [2], bound=4.0)
+    assert not run.diverged
+    assert run.weights.item() == 4.0
+
+
+def test_without_delay_growth_is_exact():
+    c = np.array([[0.5, 2.5, 1.9], [2.1, 0.1, 3.0]])
+    measured = stability.growth_rate(lambda x: x, np.ones((2, 3, 1)), c, 0, 100)
+    np.testing.assert_allclose(measured, np.log(np.abs(1 - c)), rtol=1e-12)
+
+
+def test_the_transient_does_not_count():
+    """Of two modes the one that dies out is gone after the first half, and only then."""
+    fast = np.array([0.5, 0.02])
+
+    def rate(transient):
+        return float(stability.growth_rate(
+            lambda x: fast * x, [1e3, 1.0], 1.0, 0, 240, transient=transient
+        ))  # fmt: skip
+
+    assert rate(0.5) == pytest.approx(np.log(0.98), rel=1e-12)
+    assert abs(rate(0.0) / np.log(0.98) - 1) > 0.1
+
+
+@pytest.mark.parametrize("law", [[0.3 - 5e-10, 0.4, 0.3 + 5e-10], [0.5 + 1e-11, 0.5]])
+def test_a_law_is_symmetric_and_sums_to_one_to_rounding(law):
+    with pytest.raises(ValueError, match=r"^law"):
+        stability.random_delay_threshold(law)
+    rounded = stability.random_delay_threshold([0.3 - 1e-13, 0.4, 0.3])
+    assert rounded == pytest.approx(stability.random_delay_threshold([0.3, 0.4, 0.3]))
+
+
+def test_the_ends_of_ranges():
+    with pytest.raises(ValueError, match=r"^c has entries outside"):
+        stability.impulse_energy(0.0, 1)
+    edge = float(stability.delay_threshold(3))
+    with pytest.raises(ValueError, match=r"^c has entries outside"):
+        stability.impulse_energy([0.1, edge], 3)
+    assert stability.impulse_energy([0.5, 1.5], 0) == pytest.approx([4 / 3, 4 / 3])
+    assert float(stability.random_worker_threshold(1)) == 2.0
+    assert stability.spectral_radius([2.0, -3.0]) == 1.5
+    assert stability.spectral_radius([1.0, 0.0, 4.0]) == pytest.approx(2.0)
+    assert stability.random_delay_threshold([1.0]) == pytest.approx(2.0)
+    for momentum in ([0.1, -0.1], [0.1, 1.0]):
+        with pytest.raises(ValueError, match=r"^momentum is"):
+            stability.delayed_descent(np.tanh, [[1.0]] * 2, 0.1, 1, [1], momentum=momentum)
+    with pytest.raises(ValueError, match=r"^step_size is 0"):
+        stability.delayed_descent(np.tanh, [[1.0]] * 2, [0.1, 0.0], 1, [1])
+    with pytest.raises(ValueError, match="vanish or overflow"):
+        stability.growth_rate(lambda x: x * [[1.0], [0.0]], np.ones((2, 1)), 0.1, 0, 100)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="vanish or overflow"):
+        stability.growth_rate(lambda x: x, np.ones((2, 1)), [0.1, 1e200], 0, 100)

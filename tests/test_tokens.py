@@ -152,3 +152,92 @@ def test_every_size_is_checked_by_name(name):
         sizes = {key: good[key] for key in ("d", "d_kv", "f")}
         with pytest.raises(ValueError, match=f"^{name} is 0"):
             crossover_length(**(sizes | {name: 0}))
+
+
+@pytest.mark.parametrize(
+    ("size", "bounds", "seen"),
+    [
+        # Sides that round to exactly a bound are left as they are.
+        ((60, 56), {"max_pixels": 3136}, (56, 56)),
+        ((60, 56), {"min_pixels": 3136}, (56, 56)),
+        # One pixel more or less, and they are scaled: sqrt(3360/3135) and sqrt(3137/3360).
+        ((60, 56), {"min_pixels": 784, "max_pixels": 3135}, (56, 28)),
+        ((60, 56), {"min_pixels": 3137}, (84, 56)),
+        ((1, 1), {}, (56, 56)),
+        ((1, 1), {"min_pixels": 784}, (28, 28)),
+        ((2800, 14), {}, (2800, 28)),
+        ((5, 1000), {}, (28, 1008)),
+        ((4000, 4000), {}, (3584, 3584)),
+        ((3600, 3568), {}, (3612, 3556)),
+    ],
+)
+def test_qwen2vl_sizes(size, bounds, seen):
+    (w, h), tokens = tokens_qwen2vl(*size, **bounds)
+    assert (w, h) == seen
+    assert tokens == w * h // 784
+
+
+def test_qwen2vl_takes_200_to_1():
+    assert tokens_qwen2vl(5600, 28)[0] == (5600, 28)
+    assert tokens_qwen2vl(28, 5600)[0] == (28, 5600)
+    for size in ((5601, 28), (28, 5601)):
+        with pytest.raises(ValueError, match="200 to 1"):
+            tokens_qwen2vl(*size)
+    with pytest.raises(ValueError, match=r"^min_pixels is 783; allowed: an integer >= 784"):
+        tokens_qwen2vl(28, 28, min_pixels=783)
+    assert tokens_qwen2vl(28, 28, min_pixels=784, max_pixels=784) == ((28, 28), 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "grid"),
+    [
+        # A tie of 1 x 1 and 2 x 2: the larger where the image has more than half of its area.
+        ((633, 633), 12, (1, 1)),
+        ((634, 634), 12, (2, 2)),
+        # 3 : 4 lies halfway between 1 x 2 and 1 x 1, 3 : 2 between 1 x 1 and 2 x 1.
+        ((300, 400), 2, (1, 1)),
+        ((600, 800), 2, (1, 2)),
+        ((450, 300), 2, (1, 1)),
+        ((900, 600), 2, (2, 1)),
+        # 9 : 8 lies halfway between 3 x 3, whose half is exactly the image, and 5 x 4.
+        ((1008, 896), 20, (2, 2)),
+        ((1009, 897), 20, (3, 3)),
+        ((1300, 100), 12, (12, 1)),
+        ((100, 1300), 12, (1, 12)),
+        ((448, 1344), 12, (1, 3)),
+        ((1344, 448), 3, (3, 1)),
+        ((896, 448), 1, (1, 1)),
+    ],
+)
+def test_internvl2_grids(size, most, grid):
+    tiles = grid[0] * grid[1]
+    assert tokens_internvl2(*size, max_tiles=most) == (grid, 256 * (tiles + (tiles > 1)))
+
+
+@pytest.mark.parametrize(
+    ("size", "grid", "rows", "columns"),
+    [
+        ((384, 384), (1, 1), 27, 27),
+        # 2.56 : 1 in two crops: of 27 rows 21.1 hold the image, three go on either side.
+        ((768, 300), (2, 1), 21, 54),
+        ((300, 768), (1, 2), 54, 21),
+        # 20.4 rows: what cannot be halved stays.
+        ((768, 290), (2, 1), 21, 54),
+        ((290, 768), (1, 2), 54, 21),
+        # Six crops a side are the most.
+        ((2688, 384), (6, 1), 23, 162),
+        ((384, 2688), (1, 6), 162, 23),
+        # 162 x 162 tokens are four times nine crops: every other one stays.
+        ((2304, 2304), (6, 6), 81, 81),
+        # 54 x 162 are 4/3 of nine crops, more than 1.21; 54 x 135 are 10/9, less.
+        ((2304, 768), (6, 2), 46, 140),
+        ((1920, 768), (5, 2), 54, 135),
+    ],
+)
+def test_llava_onevision_grids(size, grid, rows, columns):
+    assert tokens_llava_onevision(*size) == (grid, 729 + rows * (columns + 1))
+
+
+def test_llava_onevision_with_fewer_crops():
+    # 54 x 54 tokens for one crop: a factor of two.
+    assert tokens_llava_onevision(768, 768, max_crops=1) == ((2, 2), 729 + 27 * 28)

@@ -37,13 +37,15 @@ def test_mutants_are_counted_by_module_and_together() -> None:
     record = {
         "date": "2026-01-01",
         "versions": {"python": "3.12.0"},
+        "explained_since": 1,
         "modules": {"flow": counts},
         "all": {**counts, "interval": [0.9, 0.975]},
     }
     text = trust.mutants(record)
     assert cells(text)[1] == ["flow", "30", "20", "15", "3", "1", "1", "95.0 %"]
     assert cells(text)[2] == ["together", "30", "20", "15", "3", "1", "1", "95.0 %"]
-    assert "90.0 % to 97.5 %; python 3.12.0." in text
+    assert "90.0 % to 97.5 %; of the explained, 1 were explained after" in text
+    assert "had survived; python 3.12.0." in text
 
 
 def test_bad_input_is_counted() -> None:

@@ -131,3 +131,94 @@ def test_good_values_come_back_plain():
         _validate.sequence(several, "s", "numbers")
     generator = np.random.default_rng(0)
     assert _validate.generator(generator, "rng") is generator
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: _validate.labels([-(2.0**54)], "y"), "entries that are not integers"),
+        (lambda: _validate.labels([1.0, 1e300], "y"), "entries that are not integers"),
+        (lambda: _validate.labels([2.0**53], "y"), "has the values 9007199254740992"),
+        (lambda: _validate.labels([-(2.0**53)], "y"), "has the values -9007199254740992"),
+        (lambda: _validate.labels([1, 2], "y"), "has the values 1, 2"),
+        (lambda: _validate.labels(range(6), "y"), "values 0, 1, 2, 3, 4, 5; allowed"),
+        (lambda: _validate.labels(range(7), "y"), r"values 0, 1, 2, 3, 4, 5, \.\.\.; allowed"),
+        (lambda: _validate.classes([0.5, 1], "y", 2), "entries that are not integers"),
+        (lambda: _validate.classes([0, 2], "y", 2), "has the values 0, 2"),
+        (lambda: _validate.classes([0], "y", 2, 2), r"y has shape \(1,\); allowed: .* of 2 class"),
+        (lambda: _validate.classes([2], "y", 2), r"a vector of class indices 0\.\.1$"),
+        (lambda: _validate.indices([0, 3], "i", 3, (2,)), r"has the values 0, 3; .* 0\.\.2"),
+        (lambda: _validate.indices([-1, 0], "i", 3, (2,)), "has the values -1, 0"),
+        (lambda: _validate.indices([0.0], "i", 3, (1,)), "has entries of type float64"),
+        (lambda: _validate.indices([0], "i", 3, (2,)), r"has shape \(1,\); allowed: shape \(2,\)"),
+        (lambda: _validate.vector([1.0, 2.0, 3.0], "v", 2), "has shape"),
+        (lambda: _validate.vector([[1.0], [2.0]], "v", 2), "has shape"),
+        (lambda: _validate.vector([], "v"), "at least one finite"),
+        (lambda: _validate.matrix([1.0, 2.0], "m", 2), "has shape"),
+        (lambda: _validate.matrix(np.ones((1, 1, 2)), "m"), "has shape"),
+        (lambda: _validate.matrix(np.ones((1, 2, 1)), "m", 2), "has shape"),
+        (lambda: _validate.number([[1.0]], "n"), "has shape"),
+        (lambda: _validate.integer(1, "k", 2), "^k is 1; allowed: an integer >= 2"),
+        (lambda: _validate.integer(1.5, "k"), "^k is 1.5; allowed: an integer$"),
+        (lambda: _validate.integer([[1]], "k"), "is"),
+        (lambda: _validate.times([0.0, 0.0], "t"), "does not increase strictly"),
+        (lambda: _validate.times([0.0, 1.0, 0.5], "t"), "does not increase strictly"),
+        (lambda: _validate.times([[1.0]], "t"), r"finite times$"),
+        (lambda: _validate.times([0.5, 2.0], "t", 1.0), r"starts at 0.5; .* times, all >= 1$"),
+        (lambda: _validate.update_counts([-1], "t"), "starts at -1; .* all >= 0"),
+        (lambda: _validate.update_counts([0.5], "t"), "not whole numbers"),
+        (lambda: _validate.array([1.0, NAN, np.inf], "a"), "has 2 entries"),
+        (lambda: _validate.array([], "a"), r"a is empty \(shape \(0,\)\)"),
+        (lambda: _validate.real([], "a"), "a non-empty array of real"),
+        (lambda: _validate.real(["a"], "a", empty=True), "allowed: an array of real"),
+        (lambda: _validate.real(1j, "a"), "has entries of type complex128"),
+        (lambda: _validate.positive_array([1.0, 0.0], "p"), "has the entry 0"),
+        (lambda: _validate.flags([1, 0], "f"), "has entries of type int64"),
+        (lambda: _validate.flag(1, "f"), "^f is 1; allowed: True or False"),
+        (lambda: _validate.text(1, "t"), "is a int; allowed: text"),
+        (lambda: _validate.instance(1, "x", np.ndarray), "is a int; allowed: a ndarray"),
+        (lambda: _validate.instance(1, "x", OSError), "allowed: an OSError"),
+        (lambda: _validate.instance(1, "x", IndexError), "allowed: an IndexError"),
+        (lambda: _validate.instance(1, "x", TypeError), "allowed: a TypeError"),
+        (lambda: _validate.instance(1, "x", EOFError), "allowed: an EOFError"),
+        (lambda: _validate.instance(1, "x", KeyError), "allowed: a KeyError"),
+        (lambda: _validate.sequence("abc", "s", "numbers"), "is a str; .* sequence of numbers"),
+        (lambda: _validate.shaped(np.ones(2), "s", (3,)), r"has shape \(2,\); allowed: shape"),
+        (lambda: _validate.generator(0, "rng"), "is a int; allowed: a numpy.random.Generator"),
+        (lambda: _validate.function(1, "f"), "is a int; allowed: a function"),
+    ],
+)
+def test_what_was_wrong_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_ends_of_ranges_are_allowed():
+    assert _validate.non_negative(0.0, "x") == 0.0
+    assert _validate.non_negative(0.5, "x") == 0.5
+    assert _validate.positive(0.5, "x") == 0.5
+    assert _validate.positive(5e-324, "x") == 5e-324
+    assert (_validate.fraction(0.0, "x"), _validate.fraction(0.5, "x")) == (0.0, 0.5)
+    assert _validate.integer(np.uint8(3), "k", 3) == 3
+    assert _validate.integer(0, "k", 0) == 0
+    assert _validate.classes([0, 1], "y", 2).tolist() == [0, 1]
+    assert _validate.labels([-1, 1, 1], "y", 3).tolist() == [-1, 1, 1]
+    assert _validate.indices(np.uint8([0, 2]), "i", 3, (2,)).dtype == np.int64
+    assert _validate.update_counts([0, 1, 5], "t").dtype == np.int64
+    assert _validate.times([0.5], "t", 0.5).tolist() == [0.5]
+    assert _validate.times([0.5, 0.6], "t", -np.inf).tolist() == [0.5, 0.6]
+    assert _validate.times([1.0, 1.0 + 1e-12], "t").size == 2
+    assert _validate.positive_array([0.5, 2.0], "p").tolist() == [0.5, 2.0]
+    assert _validate.real([1], "r").dtype.kind == "i"
+    assert _validate.flag(False, "f") is False
+
+
+def test_what_is_of_the_right_type_is_not_copied():
+    numbers, whole = np.ones(3), np.arange(3)
+    assert _validate.array(numbers, "a") is numbers
+    assert _validate.vector(numbers, "v", 3) is numbers
+    assert _validate.positive_array(numbers, "p") is numbers
+    assert _validate.real(whole, "r") is whole
+    assert _validate.indices(whole, "i", 3, (3,)) is whole
+    assert _validate.shaped(whole, "s", (3,)) is whole
+    assert _validate.times(whole + 0.5, "t").dtype == np.float64

@@ -102,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seed": options.seed,
         "minutes": options.minutes if math.isfinite(options.minutes) else None,
         "claims_heard": not options.no_claims,
+        "explained_since": 0,
         **run.count(verdicts, {name: len(ms) for name, ms in found.items()}),
         "survivors": survivors,
     }

@@ -439,6 +439,8 @@ def explained_since(
 ) -> dict[str, Any]:
     """A record in which survivors that have been explained since the run are counted so.
 
+    `explained_since` says how many: their explanations were written by somebody who had seen them.
+
     Parameters
     ----------
     record
@@ -454,7 +456,8 @@ def explained_since(
             modules[entry["module"]]["explained"] += 1
         else:
             left.append(entry)
-    return {**record, **summed(modules), "survivors": left}
+    since = record["explained_since"] + len(record["survivors"]) - len(left)
+    return {**record, "explained_since": since, **summed(modules), "survivors": left}
 
 
 def as_entry(mutant: Mutant) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def mutants(record: Mapping[str, Any]) -> str:
         "Mutants of ibcore", heads, rows, foot=row("together", record["all"])
     ) + (
         f'<p class="ib-small">Recorded on {html.escape(record["date"])}; 95 % interval of the '
-        f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; {_versions(record)}.</p>"
+        f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; of the explained, "
+        f"{record['explained_since']} were explained after they had been drawn and had survived; "
+        f"{_versions(record)}.</p>"
     )
 
 
