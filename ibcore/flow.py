@@ -361,8 +361,8 @@ def stochastic_leap(
         `step_size` <= 0, a `window` out of range, a start whose speed overflows, an `rng` that is
         not a Generator, times so late that the draws in a window do not fit an integer (beyond
         log u of about 40; the noise is below rounding by then, `log_time_flow` goes on), or more
-        than 100,000 windows: near the solution a unit of s takes 2(R/γ)² of them, R the largest
-        norm and γ the margin.
+        than 100,000 windows: near the solution a unit of s takes up to 2(R/γ)² of them, R the
+        largest norm and γ the margin.
 
     Notes
     -----
