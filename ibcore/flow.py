@@ -65,6 +65,9 @@ _STALLED = 1e-9  # |Σ v_n x_n| / Σ v_n |x_n| below this: the pulls cancel, the
 _TOP_EXPONENT = 600.0  # a start with a larger exponent would overflow
 _LEAP_STABILITY = 0.5  # largest window of a leap times a bound of the Jacobian's eigenvalues
 _LEAP_DRAWS = 4e18  # more draws than this in one window do not fit an integer
+_LEAP_WINDOWS = (
+    100_000  # leaps that need more windows take minutes: nearly flat margins, far starts
+)
 _WARM = 0.3  # cosine of θ and -∇L from which log ‖θ‖ can serve as time
 _WARM_UP = 1000.0  # longest path until then, in units of log ‖θ‖
 _NORM_SEGMENT = 2.0  # in log ‖θ‖, after which the point that differences refer to is chosen anew
@@ -356,8 +359,10 @@ def stochastic_leap(
     ValueError
         Bad shapes, values that are not finite, times that do not increase or precede `s0`,
         `step_size` <= 0, a `window` out of range, a start whose speed overflows, an `rng` that is
-        not a Generator, or times so late that the draws in a window do not fit an integer (beyond
-        log u of about 40; the noise is below rounding by then, `log_time_flow` goes on).
+        not a Generator, times so late that the draws in a window do not fit an integer (beyond
+        log u of about 40; the noise is below rounding by then, `log_time_flow` goes on), or more
+        than 100,000 windows: near the solution a unit of s takes up to 2(R/γ)² of them, R the
+        largest norm and γ the margin.
 
     Notes
     -----
@@ -395,9 +400,16 @@ def stochastic_leap(
     def pull(s: float, w: FloatArray) -> FloatArray:
         return np.asarray(step_size * np.exp(s - loss.exponent(w @ signed.T)))
 
-    path = np.empty((len(times), *w.shape))
+    path, windows = np.empty((len(times), *w.shape)), 0
     for row, time in enumerate(times):
         while s < time:
+            windows += 1
+            if windows > _LEAP_WINDOWS:
+                raise ValueError(
+                    f"signed is too stiff to leap: {_LEAP_WINDOWS} windows reach s = {s:.4g} only; "
+                    "allowed: data whose (R/γ)², largest norm over margin, is smaller, or w0 that "
+                    "does not start so far on the wrong side"
+                )
             here = pull(s, w)
             stiffness = float((here @ squares).max())
             h = min(window, _LEAP_STABILITY / stiffness if stiffness > 0 else window, time - s)

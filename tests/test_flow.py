@@ -580,6 +580,17 @@ def test_bad_leap_is_named(bad, name):
         flow.stochastic_leap(**(good | bad))
 
 
+def test_leaps_through_stiff_data_end_by_name(monkeypatch):
+    start = [residual_limit(LEAP_X, hard := hard_margin(LEAP_X), 0.5, np.zeros(2)) + 20 * hard.w]
+    arguments = (LEAP_X, 0.5, start, 20.0, [21.0], np.random.default_rng(0))
+    radius = np.linalg.norm(LEAP_X, axis=1).max()
+    monkeypatch.setattr(flow, "_LEAP_WINDOWS", int(2 * (radius / hard.margin) ** 2))
+    flow.stochastic_leap(*arguments)
+    monkeypatch.setattr(flow, "_LEAP_WINDOWS", 15)
+    with pytest.raises(ValueError, match=r"^signed is too stiff to leap: 15 windows .* \(R/γ\)²"):
+        flow.stochastic_leap(*arguments)
+
+
 # --- linear networks and heavy tails ------------------------------------------------------------
 
 
