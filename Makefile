@@ -16,6 +16,8 @@ CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 # Options of `make mutants`; `MUTANTS=--help` lists them.
 MUTANTS ?=
+# The name under which `make elsewhere` records what it finds; none, and it records nothing.
+RECORD ?=
 # The replacements of the seeds of `make seeds`.
 SHIFT ?= 1 2
 
@@ -116,6 +118,10 @@ blunt: $(BOOK) ## list the comparisons that a slightly wrong prediction would ge
 .PHONY: seeds
 seeds: $(BOOK) ## execute every chapter with other seeds; every claim must still hold
 	@$(IBBOOK) seeds --shift $(SHIFT)
+
+.PHONY: elsewhere
+elsewhere: $(BOOK) ## hold the committed numbers against this machine, this Python, these versions
+	@$(IBBOOK) elsewhere $(if $(RECORD),--record "$(RECORD)")
 
 .PHONY: notebooks
 notebooks: $(BOOK) ## write the executed notebooks that Colab opens
