@@ -48,7 +48,7 @@ endef
 
 .PHONY: help
 help: ## print this list
-	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000] [MUTANTS=]"
+	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000] [MUTANTS=] [RECORD=]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: book
