@@ -109,11 +109,25 @@ def test_a_record_replaces_what_it_has_of_the_same_name_and_keeps_the_order(
     found: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "machines.json"
-    for name, entry in (("a", found), ("b", found), ("a", {**found, "date": "later"})):
+    later = {**found, "commit": "later", "chapters": found["chapters"][:1]}
+    for name, entry in (("a", found), ("b", found), ("a", later)):
         elsewhere.keep(entry, name, path)
     kept = json_files.read(path)["environments"]
     assert list(kept) == ["a", "b"]
-    assert [entry["date"] for entry in kept.values()] == ["later", found["date"]]
+    assert [entry["commit"] for entry in kept.values()] == ["later", found["commit"]]
+    assert [len(entry["chapters"]) for entry in kept.values()] == [1, 2]
+
+
+def test_chapters_of_one_environment_can_be_recorded_one_at_a_time(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "machines.json"
+    one, two = found["chapters"]
+    for row in (one, two, {**one, "largest": 0.7}):
+        elsewhere.keep({**found, "chapters": [row]}, "a", path)
+    rows = json_files.read(path)["environments"]["a"]["chapters"]
+    assert [row["chapter"] for row in rows] == [one["chapter"], two["chapter"]]
+    assert [row["largest"] for row in rows] == [0.7, two["largest"]]
 
 
 def test_the_command_fails_where_a_number_has_moved(

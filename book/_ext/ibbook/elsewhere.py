@@ -25,6 +25,8 @@ from ibbook.execute import versions
 #: Where the record that the book shows is committed, from its root.
 RECORD = Path("benchmarks") / "machines.json"
 SCHEMA = 1
+#: What two runs have in common that can be shown as one.
+_SAME = ("commit", "versions", "system", "settings", "kernels")
 #: Where an object without a better name lies in memory.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 #: Environment variables that choose threads or kernels; those that are set are recorded.
@@ -147,6 +149,8 @@ def report(entry: Mapping[str, Any]) -> str:
 def keep(entry: Mapping[str, Any], name: str, path: Path) -> None:
     """Put an environment into the record, in the place of one of the same name if there is one.
 
+    Chapters that were not run again are kept where they were run in the very same environment.
+
     Parameters
     ----------
     entry : mapping
@@ -157,4 +161,8 @@ def keep(entry: Mapping[str, Any], name: str, path: Path) -> None:
         The record.
     """
     environments = json_files.read(path)["environments"] if path.exists() else {}
+    before = environments.get(name, {})
+    if all(before.get(key) == entry[key] for key in _SAME):
+        rows = {row["chapter"]: row for row in (*before["chapters"], *entry["chapters"])}
+        entry = {**entry, "chapters": list(rows.values())}
     json_files.write({"schema": SCHEMA, "environments": {**environments, name: entry}}, path)
