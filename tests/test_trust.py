@@ -63,7 +63,7 @@ def test_machines_are_summed_over_chapters_and_compared_with_the_first() -> None
     text = trust.machines({"environments": {"here": here, "<there>": there}})
     known = ["3.11.7", "2.4.6", "1.17.1", "2.13.0", "4", "60"]
     assert cells(text)[1:] == [
-        ["here", *known, "0", "0", "—"],
+        ["here", *known, "0", "0", "2 of 2"],
         ["<there>", *known, "0.12", "2", "1 of 2"],
     ]
     assert "Recorded on 2026-01-01 and 2026-01-02, on Linux" in text

@@ -111,16 +111,22 @@ def summary(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def reprinted(first: Mapping[str, Any], entry: Mapping[str, Any]) -> int:
-    """How many chapters print the same, to the letter, as they do in another environment.
+def reprinted(environments: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """How many chapters print the same, to the letter, as in the first environment that ran them.
 
     Parameters
     ----------
-    first, entry : mapping
-        As `run` returns them.
+    environments : mapping
+        By name, as `run` returns them.
     """
-    texts = {row["chapter"]: row["printed"] for row in first["chapters"]}
-    return sum(texts.get(row["chapter"]) == row["printed"] for row in entry["chapters"])
+    texts: dict[str, str] = {}
+    for entry in environments.values():
+        for row in entry["chapters"]:
+            texts.setdefault(row["chapter"], row["printed"])
+    return {
+        name: sum(texts[row["chapter"]] == row["printed"] for row in entry["chapters"])
+        for name, entry in environments.items()
+    }
 
 
 def report(entry: Mapping[str, Any]) -> str:

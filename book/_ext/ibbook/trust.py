@@ -97,14 +97,13 @@ def machines(record: Mapping[str, Any]) -> str:
         As `make elsewhere` writes it.
     """
     heads = ("environment", "Python", "NumPy", "SciPy", "PyTorch", "claims", "numbers",
-             "largest move / allowed", "failures", "pages that print the same")  # fmt: skip
+             "largest move / allowed", "failures", "chapters that print the same")  # fmt: skip
     environments = record["environments"]
-    first = next(iter(environments.values()))
+    same = elsewhere.reprinted(environments)
 
     def row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
         packages = ("python", "numpy", "scipy", "torch")
         found = elsewhere.summary(entry)
-        same = f"{elsewhere.reprinted(first, entry)} of {len(entry['chapters'])}"
         return (
             html.escape(name),
             *(html.escape(entry["versions"][package].split("+")[0]) for package in packages),
@@ -112,7 +111,7 @@ def machines(record: Mapping[str, Any]) -> str:
             str(found["numbers"]),
             f"{found['largest']:.2g}",
             str(found["failures"]),
-            "—" if entry is first else same,
+            f"{same[name]} of {len(entry['chapters'])}",
         )
 
     rows = [row(name, entry) for name, entry in environments.items()]
@@ -120,7 +119,7 @@ def machines(record: Mapping[str, Any]) -> str:
     systems = sorted({entry["system"] for entry in environments.values()})
     return tables.scrolling("The same numbers elsewhere", heads, rows) + (
         f'<p class="ib-small">Recorded on {html.escape(" and ".join(dates))}, on '
-        f"{html.escape(', '.join(systems))}; printed text is compared with the first row.</p>"
+        f"{html.escape(', '.join(systems))}; printed text is compared with the first row that has the chapter.</p>"
     )
 
 
