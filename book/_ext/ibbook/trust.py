@@ -119,7 +119,8 @@ def machines(record: Mapping[str, Any]) -> str:
     systems = sorted({entry["system"] for entry in environments.values()})
     return tables.scrolling("The same numbers elsewhere", heads, rows) + (
         f'<p class="ib-small">Recorded on {html.escape(" and ".join(dates))}, on '
-        f"{html.escape(', '.join(systems))}; printed text is compared with the first row that has the chapter.</p>"
+        f"{html.escape(', '.join(systems))}; printed text is compared with the first row that has "
+        "the chapter.</p>"
     )
 
 
