@@ -123,9 +123,11 @@ def test_chapters_of_one_environment_can_be_recorded_one_at_a_time(
 ) -> None:
     path = tmp_path / "machines.json"
     one, two = found["chapters"]
-    for row in (one, two, {**one, "largest": 0.7}):
-        elsewhere.keep({**found, "chapters": [row]}, "a", path)
-    rows = json_files.read(path)["environments"]["a"]["chapters"]
+    for kernel, row in (("x", one), ("y", two), ("x", {**one, "largest": 0.7})):
+        elsewhere.keep({**found, "kernels": [kernel], "chapters": [row]}, "a", path)
+    kept = json_files.read(path)["environments"]["a"]
+    assert kept["kernels"] == ["x", "y"]
+    rows = kept["chapters"]
     assert [row["chapter"] for row in rows] == [one["chapter"], two["chapter"]]
     assert [row["largest"] for row in rows] == [0.7, two["largest"]]
 

@@ -26,7 +26,7 @@ from ibbook.execute import versions
 RECORD = Path("benchmarks") / "machines.json"
 SCHEMA = 1
 #: What two runs have in common that can be shown as one.
-_SAME = ("commit", "versions", "system", "settings", "kernels")
+_SAME = ("commit", "versions", "system", "settings")
 #: Where an object without a better name lies in memory.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 #: Environment variables that choose threads or kernels; those that are set are recorded.
@@ -170,5 +170,6 @@ def keep(entry: Mapping[str, Any], name: str, path: Path) -> None:
     before = environments.get(name, {})
     if all(before.get(key) == entry[key] for key in _SAME):
         rows = {row["chapter"]: row for row in (*before["chapters"], *entry["chapters"])}
-        entry = {**entry, "chapters": list(rows.values())}
+        kernels = sorted({*before["kernels"], *entry["kernels"]})
+        entry = {**entry, "kernels": kernels, "chapters": list(rows.values())}
     json_files.write({"schema": SCHEMA, "environments": {**environments, name: entry}}, path)
