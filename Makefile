@@ -16,6 +16,8 @@ CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 # Options of `make mutants`; `MUTANTS=--help` lists them.
 MUTANTS ?=
+# The name under which `make elsewhere` records what it finds; none, and it records nothing.
+RECORD ?=
 # The replacements of the seeds of `make seeds`.
 SHIFT ?= 1 2
 
@@ -46,7 +48,7 @@ endef
 
 .PHONY: help
 help: ## print this list
-	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000] [MUTANTS=]"
+	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [CONSTRAINTS=constraints.txt] [PORT=8000] [MUTANTS=] [RECORD=]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: book
@@ -112,6 +114,10 @@ blunt: $(BOOK) ## list the comparisons that a slightly wrong prediction would ge
 .PHONY: seeds
 seeds: $(BOOK) ## execute every chapter with other seeds; every claim must still hold
 	@$(IBBOOK) seeds --shift $(SHIFT)
+
+.PHONY: elsewhere
+elsewhere: $(BOOK) ## hold the committed numbers against this machine, this Python, these versions
+	@$(IBBOOK) elsewhere $(if $(RECORD),--record "$(RECORD)")
 
 .PHONY: notebooks
 notebooks: $(BOOK) ## write the executed notebooks that Colab opens

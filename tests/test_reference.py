@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ def test_what_leaves_the_drift_is_reported(step: float, sign: float) -> None:
 
 def test_the_drift_of_the_reference_counts_not_that_of_the_new_ledger() -> None:
     assert reference.differences(OLD, reference.extract(ledger(1.5, drift=10.0)))
+
+
+def test_shares_of_the_drift_are_counted_for_every_value_that_both_have() -> None:
+    still = reference.shares(OLD, copy.deepcopy(OLD))
+    assert still == [0.0, 0.0, 0.0, 0.0]
+    moved = reference.shares(OLD, reference.extract(ledger(1.005)))
+    assert sorted(moved) == [0.0, 0.0, 0.0, pytest.approx(0.5)]
+    word = copy.deepcopy(OLD)
+    comparison(word, "the regime").update(measured=["rich"])
+    assert max(reference.shares(OLD, word)) == math.inf
+    assert reference.shares(OLD, {}) == reference.shares({}, OLD) == []
 
 
 def comparison(new: dict[str, Any], quantity: str) -> dict[str, Any]:

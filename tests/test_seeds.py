@@ -87,7 +87,7 @@ def test_the_same_seed_twice_still_agrees() -> None:
         "print(np.random.Generator(np.random.PCG64(3)).normal())",
         "print(np.random.default_rng(np.random.SeedSequence(3)).normal())",
         "from scipy import stats; print(stats.uniform.rvs(size=2, random_state=3))",
-        "from scipy.stats import qmc; print(qmc.Sobol(1, rng=3).random(2))",
+        "from scipy.stats import qmc; print(qmc.Sobol(1, seed=3).random(2))",
     ],
 )
 def test_what_is_no_seed_of_the_book_is_left_alone(source: str) -> None:

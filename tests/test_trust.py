@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from ibbook import json_files, tables, trust
+from ibbook import elsewhere, json_files, tables, trust
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARISON = {"relation": "equal", "quantity": "a", "resolution": 0.02, "unit": "relative",
@@ -54,6 +54,23 @@ def test_bad_input_is_counted() -> None:
     assert cells(text)[1:] == [[name, "2", "5", "40", "1"] for name in ("losses", "together")]
 
 
+def test_machines_are_summed_over_chapters_and_compared_with_the_first() -> None:
+    versions = {"python": "3.11.7", "numpy": "2.4.6", "scipy": "1.17.1", "torch": "2.13.0+cpu"}
+    row = {"chapter": "a", "claims": 2, "numbers": 30, "largest": 0.0, "printed": "x",
+           "failures": []}  # fmt: skip
+    here = {"date": "2026-01-01", "system": "Linux", "versions": versions,
+            "chapters": [row, {**row, "chapter": "b"}]}  # fmt: skip
+    other = {**row, "chapter": "b", "largest": 0.123, "printed": "y", "failures": ["p", "q"]}
+    there = {**here, "date": "2026-01-02", "chapters": [row, other]}
+    text = trust.machines({"environments": {"here": here, "<there>": there}})
+    known = ["3.11.7", "2.4.6", "1.17.1", "2.13.0", "4", "60"]
+    assert cells(text)[1:] == [
+        ["here", *known, "0", "0", "2 of 2"],
+        ["<there>", *known, "0.12", "2", "1 of 2"],
+    ]
+    assert "Recorded on 2026-01-01 and 2026-01-02, on Linux" in text
+
+
 def test_resolution_counts_what_notices() -> None:
     found = {"claims": [{"id": "a", "comparisons": [COMPARISON]}]}
     assert cells(trust.resolution(found))[1:] == [
@@ -62,10 +79,12 @@ def test_resolution_counts_what_notices() -> None:
 
 
 def test_an_unknown_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind: no table 'luck'; allowed: resolution, mutants"):
+    with pytest.raises(
+        ValueError, match="kind: no table 'luck'; allowed: resolution, mutants, machines"
+    ):
         trust.as_html("luck", ROOT, {})
 
 
-@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT], ids=str)
+@pytest.mark.parametrize("path", [trust.MUTANTS, trust.BAD_INPUT, elsewhere.RECORD], ids=str)
 def test_the_committed_records_can_be_shown(path: Path) -> None:
     assert json_files.read(ROOT / path)

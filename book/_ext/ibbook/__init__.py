@@ -4,8 +4,9 @@
 labelled results while Sphinx reads the pages, `chain` holds the two together, and `ledger`,
 `results_map` and `results_index` show the score. `search`, `bibliography`, `citing` and `downloads`
 help to find things and to take them away, and `printing` makes the PDF. `seeds` executes the
-chapters once more with other seeds, each in a process that `trial` describes. `sphinx_ext` hangs
-all of it into Sphinx; `__main__` is the command line behind the Makefile.
+chapters once more with other seeds, and `elsewhere` where other code computes, each in a process
+that `trial` describes. `sphinx_ext` hangs all of it into Sphinx; `__main__` is the command line
+behind the Makefile.
 """
 
 from __future__ import annotations

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import nbformat
 
-from ibbook import browser, downloads, guard, json_files, ledger, reference, repository, seeds
+from ibbook import (
+    browser,
+    downloads,
+    elsewhere,
+    guard,
+    json_files,
+    ledger,
+    reference,
+    repository,
+    seeds,
+)
 from ibbook.book import Book
 
 #: Held while the book is built, so that two builds take turns.
@@ -189,6 +199,20 @@ def try_seeds(
     return int(any(trial.problems for trial in trials))
 
 
+def try_elsewhere(book: Book, chapters: Sequence[str], jobs: int, name: str) -> int:
+    """Execute chapters in this environment, hold them against the reference, keep it if named."""
+    unknown = sorted(set(chapters) - set(book.chapters))
+    if unknown:
+        print(f"chapters: {', '.join(book.chapters)}; got {unknown}", file=sys.stderr)
+        return 2
+    numbers = json_files.read(book.root / REFERENCE)
+    found = elsewhere.run(book, chapters or book.chapters, jobs, numbers)
+    print(elsewhere.report(found))
+    if name:
+        elsewhere.keep(found, name, book.root / elsewhere.RECORD)
+    return int(elsewhere.summary(found)["failures"] > 0)
+
+
 def publish_notebooks(book: Book, target: Path) -> int:
     """Write the executed notebooks as the branch for Colab holds them.
 
@@ -232,6 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trying.add_argument("--chapters", nargs="+", default=[], help="all, unless named")
     trying.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     trying.add_argument("--record", action="store_true", help=f"write {seeds.RECORD}")
+    moving = commands.add_parser("elsewhere", help="hold the reference against this environment")
+    moving.add_argument("--chapters", nargs="+", default=[], help="all, unless named")
+    moving.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    moving.add_argument("--record", default="", metavar="NAME", help=f"into {elsewhere.RECORD}")
     notebooks = commands.add_parser("notebooks", help="write the executed notebooks for Colab")
     notebooks.add_argument("target", type=Path)
     given = parser.parse_args(arguments)
@@ -253,6 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return report_blunt(book, given.change, given.rates)
         case "seeds":
             return try_seeds(book, given.shift, given.chapters, given.jobs, keep=given.record)
+        case "elsewhere":
+            return try_elsewhere(book, given.chapters, given.jobs, given.record)
         case _:
             return publish_notebooks(book, given.target)
 

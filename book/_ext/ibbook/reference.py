@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,6 +45,40 @@ def differences(reference: Mapping[str, Any], current: Mapping[str, Any]) -> lis
     return list(_differences(reference, current))
 
 
+def shares(reference: Mapping[str, Any], current: Mapping[str, Any]) -> list[float]:
+    """How far each number has moved, as a share of the drift that it may move by.
+
+    Parameters
+    ----------
+    reference, current : mapping
+        As `extract` returns them; what only one of them has is for `differences` to name.
+
+    Returns
+    -------
+    list of float
+        One entry a value that both have. A word, or a number that may not move at all, has moved
+        by nothing or by infinity.
+    """
+    return [
+        _share(a, b, old["drift"])
+        for label in set(reference) & set(current)
+        for quantity, old in reference[label]["comparisons"].items()
+        if quantity in current[label]["comparisons"]
+        for key in ("predicted", "measured")
+        for a, b in zip(old[key], current[label]["comparisons"][quantity][key], strict=False)
+    ]
+
+
+def _share(old: Any, new: Any, drift: float) -> float:
+    if old == new:
+        return 0.0
+    return abs(new - old) / drift if _are_numbers(old, new) and drift > 0 else math.inf
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+
+
 def _differences(reference: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
     for label in sorted(set(reference) | set(current)):
         if label not in current:
@@ -78,7 +113,7 @@ def _claim_differences(label: str, old: Mapping[str, Any], new: Mapping[str, Any
 
 def _value_differences(what: str, old: list[Any], new: list[Any], drift: float) -> Iterator[str]:
     for position, (a, b) in enumerate(zip(old, new, strict=False)):
-        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (a, b))
+        numbers = _are_numbers(a, b)
         moved = abs(b - a) > drift if numbers else a != b
         if moved:
             by = f", by {abs(b - a):.3g} where {drift:.3g} is allowed" if numbers else ""

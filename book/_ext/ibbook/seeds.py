@@ -126,7 +126,7 @@ def _lost(shift: int, why: str, log: str) -> dict[str, Any]:
     """The result of a trial that left none."""
     problem = {"cell": 0, "kind": "died", "what": f"{why}\n{log}".strip()}
     return {"shift": shift, "seconds": 0.0, "seeds": [], "claims": [], "printed": [],
-            "problems": [problem]}  # fmt: skip
+            "problems": [problem], "kernels": []}  # fmt: skip
 
 
 def summary(trials: Sequence[Trial]) -> list[dict[str, Any]]:

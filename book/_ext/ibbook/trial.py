@@ -20,6 +20,7 @@ from typing import Any, cast
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import threadpoolctl
 import torch
 
 from ibcore import claims
@@ -119,8 +120,8 @@ def run(cells: Sequence[str], shift: int) -> dict[str, Any]:
     -------
     dict
         JSON-ready: "shift", "seconds", "seeds" (those met), "claims" (the records), "printed" (the
-        text of each cell) and "problems", each with its "cell" (from 1), "kind" ("claim",
-        "raised" or "stderr") and "what".
+        text of each cell), "problems", each with its "cell" (from 1), "kind" ("claim", "raised" or
+        "stderr") and "what", and "kernels", what computed it.
     """
     mpl.use("Agg", force=True)
     names: dict[str, Any] = {"__name__": "__main__"}
@@ -134,7 +135,7 @@ def run(cells: Sequence[str], shift: int) -> dict[str, Any]:
             plt.close("all")
             if isinstance(value, Report):
                 records.append(value.record)
-            elif value is not None:
+            if value is not None:
                 print(repr(value), file=text)
             printed.append(text.getvalue())
             found = [("claim", what) for what in noted] + [("raised", raised)] * bool(raised)
@@ -148,7 +149,19 @@ def run(cells: Sequence[str], shift: int) -> dict[str, Any]:
         "claims": records,
         "printed": printed,
         "problems": problems,
+        "kernels": kernels(),
     }
+
+
+def kernels() -> list[str]:
+    """The libraries of linear algebra at work in this process, in words."""
+    blas = [
+        f"OpenBLAS {pool['version']} for {pool['architecture']}, threads: {pool['num_threads']}"
+        for pool in threadpoolctl.threadpool_info()
+        if pool["internal_api"] == "openblas"
+    ]
+    capability = torch.backends.cpu.get_cpu_capability()
+    return sorted({*blas, f"torch for {capability}, threads: {torch.get_num_threads()}"})
 
 
 def _execute(source: str, names: dict[str, Any], number: int) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ibbook import json_files, ledger, tables
+from ibbook import elsewhere, json_files, ledger, tables
 
 #: Where `make mutants` and the test of bad input keep their records, from the root.
 MUTANTS = Path("tests") / "mutation" / "record.json"
@@ -20,7 +20,7 @@ def as_html(kind: str, root: Path, found: Mapping[str, Any]) -> str:
     Parameters
     ----------
     kind : str
-        "resolution", "mutants" or "bad-input".
+        "resolution", "mutants", "machines" or "bad-input".
     root : Path
         Root of the book.
     found : mapping
@@ -36,9 +36,13 @@ def as_html(kind: str, root: Path, found: Mapping[str, Any]) -> str:
             return resolution(found)
         case "mutants":
             return mutants(json_files.read(root / MUTANTS))
+        case "machines":
+            return machines(json_files.read(root / elsewhere.RECORD))
         case "bad-input":
             return bad_input(json_files.read(root / BAD_INPUT))
-    raise ValueError(f"kind: no table {kind!r}; allowed: resolution, mutants and bad-input")
+    raise ValueError(
+        f"kind: no table {kind!r}; allowed: resolution, mutants, machines and bad-input"
+    )
 
 
 def resolution(found: Mapping[str, Any]) -> str:
@@ -83,6 +87,42 @@ def mutants(record: Mapping[str, Any]) -> str:
         f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; of the explained, "
         f"{record['explained_since']} were explained after they had been drawn and had survived; "
         f"{_versions(record)}.</p>"
+    )
+
+
+def machines(record: Mapping[str, Any]) -> str:
+    """How far the numbers moved in each environment, and what failed there.
+
+    Parameters
+    ----------
+    record : mapping
+        As `make elsewhere` writes it.
+    """
+    heads = ("environment", "Python", "NumPy", "SciPy", "PyTorch", "claims", "numbers",
+             "largest move / allowed", "failures", "chapters that print the same")  # fmt: skip
+    environments = record["environments"]
+    same = elsewhere.reprinted(environments)
+
+    def row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+        packages = ("python", "numpy", "scipy", "torch")
+        found = elsewhere.summary(entry)
+        return (
+            html.escape(name),
+            *(html.escape(entry["versions"][package].split("+")[0]) for package in packages),
+            str(found["claims"]),
+            str(found["numbers"]),
+            f"{found['largest']:.2g}",
+            str(found["failures"]),
+            f"{same[name]} of {len(entry['chapters'])}",
+        )
+
+    rows = [row(name, entry) for name, entry in environments.items()]
+    dates = sorted({entry["date"] for entry in environments.values()})
+    systems = sorted({entry["system"] for entry in environments.values()})
+    return tables.scrolling("The same numbers elsewhere", heads, rows) + (
+        f'<p class="ib-small">Recorded on {html.escape(" and ".join(dates))}, on '
+        f"{html.escape(', '.join(systems))}; printed text is compared with the first row that has "
+        "the chapter.</p>"
     )
 
 
