@@ -1220,10 +1220,13 @@ def constrained_minimiser(signed: ArrayLike, radius: float) -> ConstrainedMinimi
     Nacson et al. 2019, Lexicographic and Depth-Sensitive Margins (the constrained path). Newton's
     method for Xᵀp = κ θ/ρ, ‖θ‖ = ρ in the unknowns θ - ρθ̂ and κ, along a doubling radius. The
     margins enter through their excess over the largest margin, which is exactly zero on the
-    support, so that nothing of size ρ is ever subtracted.
+    support, so that nothing of size ρ is ever subtracted. The two equations are in the units of the
+    points and of the radius; they are balanced by points over a power of two of their size and the
+    radius times it, which changes no bit of a margin.
     """
     x = _validate.matrix(signed, "signed")
-    target = _validate.positive(radius, "radius")
+    size = _power_of_two(x)
+    x, target = x / size, _validate.positive(radius, "radius") * size
     hard = hard_margin(x)
     unit = hard.w * hard.margin
     excess = np.where(hard.support, 0.0, (hard.constraints - 1.0) * hard.margin)
@@ -1239,7 +1242,12 @@ def constrained_minimiser(signed: ArrayLike, radius: float) -> ConstrainedMinimi
     margins = rho * excess + x @ shift
     log_sum = float(special.logsumexp(-margins))
     return ConstrainedMinimiser(
-        rho, shift, rho * unit + shift, np.exp(-margins - log_sum), float(-margins.min()), log_sum
+        rho / size,
+        shift / size,
+        (rho * unit + shift) / size,
+        np.exp(-margins - log_sum),
+        float(-margins.min()),
+        log_sum,
     )
 
 
@@ -1273,8 +1281,8 @@ def _ball_newton(
         else:
             break
         y, p, residual = y + length * step, trial_p, trial
-    if not np.linalg.norm(residual) < 1e-11 * max(1.0, float(np.abs(x).max())) or y[d] <= 0:
-        raise RuntimeError(f"signed: Newton's method stopped at radius {rho:g}")
+    if not np.linalg.norm(residual) < 1e-11 or y[d] <= 0:
+        raise RuntimeError(f"signed: Newton's method stopped, radius times size {rho:g}")
     return y[:d], float(y[d])
 
 

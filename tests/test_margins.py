@@ -836,15 +836,28 @@ def test_ladders_do_not_depend_on_units(unit):
         np.testing.assert_array_equal(a.support, b.support)
 
 
-@pytest.mark.parametrize("unit", [1e-2, 1e6])
-def test_constrained_minimisers_do_not_depend_on_units(unit):
+@pytest.mark.parametrize("radius", [0.03, 3.0, 1e8])
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 1e3, 1e6, 1e9])
+def test_constrained_minimisers_do_not_depend_on_units(unit, radius):
     x = _separable(3, 8, 3)
-    one = margins.constrained_minimiser(x, 3.0)
-    other = margins.constrained_minimiser(unit * x, 3.0 / unit)
+    one = margins.constrained_minimiser(x, radius)
+    other = margins.constrained_minimiser(unit * x, radius / unit)
     np.testing.assert_allclose(unit * other.theta, one.theta, rtol=1e-8)
-    assert other.radius == 3.0 / unit
+    np.testing.assert_allclose(unit * other.shift, one.shift, rtol=1e-8)
+    np.testing.assert_allclose(other.weights, one.weights, rtol=1e-8)
+    assert other.radius == radius / unit
     assert other.loss_gap == pytest.approx(one.loss_gap, rel=1e-8)
     assert other.margin_gap == pytest.approx(one.margin_gap, rel=1e-8)
+
+
+@pytest.mark.parametrize("exponent", [-20, -1, 20])
+def test_constrained_minimisers_are_exact_in_powers_of_two(exponent):
+    x, unit = _separable(4, 8, 3), 2.0**exponent
+    one = margins.constrained_minimiser(x, 3.0)
+    other = margins.constrained_minimiser(unit * x, 3.0 / unit)
+    np.testing.assert_array_equal(unit * other.theta, one.theta)
+    np.testing.assert_array_equal(other.weights, one.weights)
+    assert (other.margin_gap, other.loss_gap) == (one.margin_gap, one.loss_gap)
 
 
 def test_the_error_counts_the_rows_of_its_certificate():
