@@ -99,7 +99,7 @@ def machines(record: Mapping[str, Any]) -> str:
         As `make elsewhere` writes it.
     """
     heads = ("environment", "Python", "NumPy", "SciPy", "PyTorch", "claims", "numbers",
-             "largest move / allowed", "failures", "chapters that print the same")  # fmt: skip
+             "largest move / allowed", "failures", "same text")  # fmt: skip
     environments = record["environments"]
     same = elsewhere.reprinted(environments)
 
@@ -121,8 +121,8 @@ def machines(record: Mapping[str, Any]) -> str:
     systems = sorted({entry["system"] for entry in environments.values()})
     return tables.scrolling("The same numbers elsewhere", heads, rows) + (
         f'<p class="ib-small">Recorded on {html.escape(" and ".join(dates))}, on '
-        f"{html.escape(', '.join(systems))}; printed text is compared with the first row that has "
-        "the chapter.</p>"
+        f"{html.escape(', '.join(systems))}; the text of a chapter is compared with that of the "
+        "first row that has it.</p>"
     )
 
 
