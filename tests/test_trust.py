@@ -54,6 +54,26 @@ def test_bad_input_is_counted() -> None:
     assert cells(text)[1:] == [[name, "2", "5", "40", "1"] for name in ("losses", "together")]
 
 
+def test_other_seeds_are_summed_over_shifts_and_chapters() -> None:
+    chapter = {"seeds": 3, "claims": 20, "drawn": 15, "comparisons": 90}
+    record = {
+        "date": "2026-01-01",
+        "versions": {"python": "3.12.0"},
+        "shifts": [0, 8, 9],
+        "chapters": [
+            {"chapter": "book/part/first", **chapter, "failures": {"0": 0, "8": 0, "9": 2}},
+            {"chapter": "book/part/<next>", **chapter, "failures": {"0": 0, "8": 1, "9": 0}},
+        ],
+    }
+    text = trust.other_seeds(record)
+    assert cells(text)[1:] == [
+        ["first", "3", "20", "15", "90", "2"],
+        ["<next>", "3", "20", "15", "90", "1"],
+        ["together", "6", "40", "30", "180", "3"],
+    ]
+    assert "with 2 other sets of seeds (<code>SHIFT</code> 8, 9); python 3.12.0." in text
+
+
 def test_machines_are_summed_over_chapters_and_compared_with_the_first() -> None:
     versions = {"python": "3.11.7", "numpy": "2.4.6", "scipy": "1.17.1", "torch": "2.13.0+cpu"}
     row = {"chapter": "a", "claims": 2, "numbers": 30, "largest": 0.0, "printed": "x",
@@ -80,7 +100,7 @@ def test_resolution_counts_what_notices() -> None:
 
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="kind: no table 'luck'; allowed: resolution, mutants, machines"
+        ValueError, match="kind: no table 'luck'; allowed: resolution, mutants, seeds, machines"
     ):
         trust.as_html("luck", ROOT, {})
 

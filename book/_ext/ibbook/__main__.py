@@ -181,16 +181,22 @@ def report_blunt(book: Book, change: float, change_of_rates: float) -> int:
     return 0
 
 
+def _known(book: Book, chapters: Sequence[str]) -> bool:
+    """Whether the book has these chapters; says which it has where it does not."""
+    unknown = sorted(set(chapters) - set(book.chapters))
+    if unknown:
+        print(f"chapters: {', '.join(book.chapters)}; got {unknown}", file=sys.stderr)
+    return not unknown
+
+
 def try_seeds(
     book: Book, shifts: Sequence[int], chapters: Sequence[str], jobs: int, *, keep: bool
 ) -> int:
     """Execute chapters with other seeds, say what fails, and keep the record if asked."""
-    unknown = sorted(set(chapters) - set(book.chapters))
-    if unknown or min(shifts) < 0:
-        print(
-            f"chapters: {', '.join(book.chapters)}; shifts: 0 or more; got {unknown or shifts}",
-            file=sys.stderr,
-        )
+    if min(shifts) < 0:
+        print(f"shifts: 0 or more; got {shifts}", file=sys.stderr)
+        return 2
+    if not _known(book, chapters):
         return 2
     trials = seeds.run(book, chapters or book.chapters, shifts, jobs)
     print(seeds.report(trials))
@@ -201,9 +207,7 @@ def try_seeds(
 
 def try_elsewhere(book: Book, chapters: Sequence[str], jobs: int, name: str) -> int:
     """Execute chapters in this environment, hold them against the reference, keep it if named."""
-    unknown = sorted(set(chapters) - set(book.chapters))
-    if unknown:
-        print(f"chapters: {', '.join(book.chapters)}; got {unknown}", file=sys.stderr)
+    if not _known(book, chapters):
         return 2
     numbers = json_files.read(book.root / REFERENCE)
     found = elsewhere.run(book, chapters or book.chapters, jobs, numbers)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ibbook import elsewhere, json_files, ledger, tables
+from ibbook import elsewhere, json_files, ledger, seeds, tables
 
 #: Where `make mutants` and the test of bad input keep their records, from the root.
 MUTANTS = Path("tests") / "mutation" / "record.json"
@@ -20,7 +20,7 @@ def as_html(kind: str, root: Path, found: Mapping[str, Any]) -> str:
     Parameters
     ----------
     kind : str
-        "resolution", "mutants", "machines" or "bad-input".
+        "resolution", "mutants", "seeds", "machines" or "bad-input".
     root : Path
         Root of the book.
     found : mapping
@@ -36,12 +36,14 @@ def as_html(kind: str, root: Path, found: Mapping[str, Any]) -> str:
             return resolution(found)
         case "mutants":
             return mutants(json_files.read(root / MUTANTS))
+        case "seeds":
+            return other_seeds(json_files.read(root / seeds.RECORD))
         case "machines":
             return machines(json_files.read(root / elsewhere.RECORD))
         case "bad-input":
             return bad_input(json_files.read(root / BAD_INPUT))
     raise ValueError(
-        f"kind: no table {kind!r}; allowed: resolution, mutants, machines and bad-input"
+        f"kind: no table {kind!r}; allowed: resolution, mutants, seeds, machines and bad-input"
     )
 
 
@@ -87,6 +89,32 @@ def mutants(record: Mapping[str, Any]) -> str:
         f"share among all: {100 * low:.1f} % to {100 * high:.1f} %; of the explained, "
         f"{record['explained_since']} were explained after they had been drawn and had survived; "
         f"{_versions(record)}.</p>"
+    )
+
+
+def other_seeds(record: Mapping[str, Any]) -> str:
+    """What of each chapter rests on draws, and how often it failed with other ones.
+
+    Parameters
+    ----------
+    record : mapping
+        As `make seeds` writes it when asked to.
+    """
+    heads = ("chapter", "seeds", "claims", "that rest on draws", "comparisons and controls",
+             "failures with other seeds")  # fmt: skip
+    keys = ("seeds", "claims", "drawn", "comparisons", "failures")
+
+    def row(name: str, counts: Mapping[str, Any]) -> tuple[str, ...]:
+        return (name, *(str(counts[key]) for key in keys))
+
+    counted = [{**c, "failures": sum(c["failures"].values())} for c in record["chapters"]]
+    slugs = [html.escape(c["chapter"].rpartition("/")[2]) for c in counted]
+    rows = [row(f"<code>{slug}</code>", c) for slug, c in zip(slugs, counted, strict=True)]
+    foot = row("together", {key: sum(c[key] for c in counted) for key in keys})
+    shifts = [str(shift) for shift in record["shifts"] if shift]
+    return tables.scrolling("Other random numbers", heads, rows, foot=foot) + (
+        f'<p class="ib-small">Recorded on {html.escape(record["date"])}, with {len(shifts)} other '
+        f"sets of seeds (<code>SHIFT</code> {', '.join(shifts)}); {_versions(record)}.</p>"
     )
 
 
