@@ -1323,6 +1323,8 @@ def test_a_leap_of_samples_without_pull_stands_still():
 
 def test_a_leap_counts_its_windows(monkeypatch):
     """From 3 to 4 there are four of 1/4, where nothing is stiff."""
+    documentation = " ".join(flow.stochastic_leap.__doc__.split())
+    assert f"or more than {flow._LEAP_WINDOWS:,} windows:" in documentation
     arguments = {"signed": np.eye(2), "step_size": 1e-6, "w0": np.zeros((1, 2)), "s0": 3.0,
                  "s_eval": [3.25, 4.0], "rng": np.random.default_rng(0), "window": 0.25}  # fmt: skip
     monkeypatch.setattr(flow, "_LEAP_WINDOWS", 4)
@@ -1330,14 +1332,6 @@ def test_a_leap_counts_its_windows(monkeypatch):
     monkeypatch.setattr(flow, "_LEAP_WINDOWS", 3)
     with pytest.raises(ValueError, match=r"^signed is too stiff to leap: 3 windows reach s = 3.75"):
         flow.stochastic_leap(**arguments)
-
-
-def test_limits_are_those_of_the_documentation():
-    documentation = " ".join(flow.stochastic_leap.__doc__.split())
-    assert f"or more than {flow._LEAP_WINDOWS:,} windows:" in documentation
-    assert f"an angle of {math.acos(flow._WARM):.2f} rad or less" in " ".join(
-        flow.diagonal_flow.__doc__.split()
-    )
 
 
 def test_leaps_begin_after_ten_epochs_and_are_at_most_one_long():
@@ -1373,6 +1367,7 @@ def test_leaps_begin_after_ten_epochs_and_are_at_most_one_long():
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_a_diagonal_flow_warms_up_along_its_path(depth):
     """Until θ and -∇L make the angle with the cosine .3, by the flow in ordinary time."""
+    assert f"an angle of {math.acos(0.3):.2f} rad or less" in flow.diagonal_flow.__doc__
     signed = np.array([[1.0, 0.4], [0.3, 1.0], [0.5, -0.2]])
     theta = np.array([0.2, 0.3, 0.9, 0.8])  # mostly against the data, so that the norm shrinks
     both = np.hstack([signed, -signed])
