@@ -1194,6 +1194,8 @@ def test_pulls_that_cancel_are_noticed_beside_ones_that_died_out():
     np.testing.assert_allclose(caught.value.certificate, [0.5, 0.5, 0.0], atol=1e-12)
     flow._check_pull(signed[[0, 2]], w, EXPONENTIAL)
     flow._check_pull(np.array([[1.0, 1e-6], [-1.0, 1e-6]]), w, EXPONENTIAL)
+    with pytest.raises(NotSeparableError):  # a sample at the origin pulls nowhere
+        flow.log_time_flow([[0.0, 0.0]], 1.0, [0.0, 0.0], 0.0, [1.0])
 
 
 @pytest.mark.parametrize(
