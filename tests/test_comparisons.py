@@ -69,7 +69,7 @@ def test_one_path_has_one_limit_and_may_be_compared_with_several():
     assert found.holds == (True, False, False)
     # as far as before is allowed: a path that has arrived stays
     assert evaluate("limit", measured=[1.0, 3.0, 1.0], predicted=1.5, atol=1.0).holds == (True,)
-    with pytest.raises(ValueError, match="^measured: a limit needs two horizons"):
+    with pytest.raises(ValueError, match=r"^measured: a limit needs two horizons"):
         evaluate("limit", measured=[[1.0], [2.0], [3.0]], predicted=1.0, atol=1.0)
 
 
@@ -106,10 +106,10 @@ def test_a_slope_and_its_interval_are_those_of_the_regression(count, rows, seed,
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.ones(5), np.ones(5), r"^log_x: expected at least 6 points in a row, got shape \(1, 5\)"),
+        (np.ones(5), np.ones(5), r"^log_x: expected at least 6 points .* shape \(1, 5\)"),
         (np.ones((7, 5)), np.ones((7, 5)), r"^log_x: .* got shape \(7, 5\)"),
         (np.ones((2, 6, 6)), np.ones((6, 6)), r"^log_x: .* got shape \(2, 6, 6\)"),
-        (np.arange(6), np.ones(7), r"^log_y: shape \(1, 7\) does not match log_x, expected \(1, 6\)"),
+        (np.arange(6), np.ones(7), r"^log_y: shape \(1, 7\) does not match .* \(1, 6\)"),
         (np.ones((2, 6)), np.ones((3, 6)), r"^log_y: shape \(3, 6\) .* expected \(2, 6\)"),
         (np.ones((2, 6)), np.ones((1, 6)), r"^log_y: shape \(1, 6\) .* expected \(2, 6\)"),
         (np.arange(6), np.ones((6, 7)), r"^log_y: shape \(6, 7\) .* expected \(1, 6\)"),
@@ -154,10 +154,9 @@ def test_exact_comparisons_of_every_kind():
         assert (found.holds, found.errors, found.tolerance) == ((True, False), (0.0, 1.0), 0.0)
         assert (list(found.measured), list(found.predicted)) == (list(measured), predicted)
         assert (found.unit, found.interval) == ("absolute", None)
-    assert evaluate("exact", measured=[[3, 4], [3, 3]], predicted=3).holds == (True, False) + (
-        True, True
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="^measured: no instances"):
+    grid = evaluate("exact", measured=[[3, 4], [3, 3]], predicted=3)
+    assert grid.holds == (True, False, True, True)
+    with pytest.raises(ValueError, match=r"^measured: no instances"):
         evaluate("exact", measured=[], predicted=[])
     for name, arguments in (
         ("measured", {"measured": [1.0], "predicted": [1]}),
@@ -175,7 +174,7 @@ def test_qualitative_comparisons():
     found = evaluate("qualitative", holds=True, measured="flat", predicted="flat as well")
     assert (found.measured, found.predicted) == (("flat",), ("flat as well",))
     for holds in (1, [], [0, 1], np.zeros(0, dtype=bool), ["yes"]):
-        with pytest.raises(ValueError, match="^holds: expected at least one boolean"):
+        with pytest.raises(ValueError, match=r"^holds: expected at least one boolean"):
             evaluate("qualitative", holds=holds)
 
 
@@ -211,7 +210,7 @@ def test_numbers_of_every_kind_and_as_many_as_fit():
         assert evaluate(relation, measured=2.0, predicted=2.0).holds == (True,)
         wrong = 2.5 if relation == "at most" else 1.5
         assert evaluate(relation, measured=wrong, predicted=2.0).holds == (False,)
-    with pytest.raises(ValueError, match="^relation: 'about' is not one of equal, at most, at l"):
+    with pytest.raises(ValueError, match=r"^relation: 'about' is not one of equal, at most, at l"):
         evaluate("about", measured=1.0, predicted=1.0)
 
 
@@ -240,7 +239,7 @@ def test_the_resolution_is_that_of_all_instances_together():
     arguments = {"measured": [1.0, 1.0], "predicted": [1.0, 1.02], "atol": 0.1}
     # the second is .02 high already: up to 1.1/1.02, or down to .9
     assert resolution("equal", **arguments) == pytest.approx(0.1, rel=1e-3)
-    with pytest.raises(ValueError, match="^arguments: expected a comparison that holds$"):
+    with pytest.raises(ValueError, match=r"^arguments: expected a comparison that holds$"):
         resolution("equal", measured=[1.0, 2.0], predicted=[1.0, 1.0], atol=0.1)
     assert resolution("exact", measured=[1], predicted=[1]) == 0.0
     assert resolution("qualitative", holds=[True]) is None

@@ -288,7 +288,7 @@ def test_the_recipe_of_spanning_sets(n, d):
 
 @pytest.mark.parametrize(("n", "d", "k"), [(2, 2, 1), (8, 4, 2), (6, 8, 1), (20, 10, 4), (4, 5, 3)])
 def test_the_recipe_of_non_spanning_sets(n, d, k):
-    """Gaussian support vectors, and more points where their hard margin is clear; as many as fit."""
+    """Gaussian support vectors, and more points where their margin is clear; as many as fit."""
     rejected = 0
     for seed in range(4):
         data, rng = datasets.non_spanning_separable(_rng(seed), n, d, k), _rng(seed)

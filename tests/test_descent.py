@@ -456,7 +456,7 @@ def test_a_normalised_step_of_margins_far_apart(by, loss, sign):
 
 def test_what_is_not_given():
     signed = separable(4)
-    for method, given in (
+    for method, defaults in (
         (descent.adam, {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "decay": 0.0}),
         (descent.adagrad, {"initial_accumulator": 1e-10}),
         (descent.gradient_descent, {"momentum": 0.0, "w0": [0.0, 0.0], "loss": LOGISTIC}),
@@ -464,13 +464,15 @@ def test_what_is_not_given():
          {"decay": 0.5, "by": "loss", "w0": [0.0, 0.0], "loss": EXPONENTIAL}),
     ):  # fmt: skip
         np.testing.assert_array_equal(
-            method(signed, 0.05, [7]).weights, method(signed, 0.05, [7], **given).weights
+            method(signed, 0.05, [7]).weights, method(signed, 0.05, [7], **defaults).weights
         )
-    given = {"batch_size": 3, "replacement": True}
-    run = descent.stochastic_gradient_descent(signed, 0.05, [7], np.random.default_rng(0), **given)
+    options = {"batch_size": 3, "replacement": True}
+    run = descent.stochastic_gradient_descent(
+        signed, 0.05, [7], np.random.default_rng(0), **options
+    )
     assert run.weights.shape == (1, 1, 2)
     same = descent.stochastic_gradient_descent(
-        signed, 0.05, [7], np.random.default_rng(0), runs=1, w0=[[0.0, 0.0]], **given
+        signed, 0.05, [7], np.random.default_rng(0), runs=1, w0=[[0.0, 0.0]], **options
     )
     np.testing.assert_array_equal(run.weights, same.weights)
     x, y = np.abs(signed), np.arange(12) % 2

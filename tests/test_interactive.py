@@ -121,7 +121,7 @@ def test_axes_of_the_plane_are_numbers() -> None:
     }  # fmt: skip
     assert y.to_dict() == x.to_dict() | {"field": "y", "title": "b"}
     for call in (lambda: plane(1, "b", 0, 1), lambda: plane("a", 2, 0, 1)):
-        with pytest.raises(ValueError, match="^[xy] is a int"):
+        with pytest.raises(ValueError, match=r"^[xy] is a int"):
             call()
 
 

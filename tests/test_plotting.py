@@ -151,12 +151,12 @@ def test_lines_that_cannot_be_drawn(x, y, message) -> None:
     for draw in (plotting.theory, plotting.measured, plotting.control, plotting.curve):
         with pytest.raises(ValueError, match=message):
             draw(ax, x, y)
-        with pytest.raises(ValueError, match="^ax is a "):
+        with pytest.raises(ValueError, match=r"^ax is a "):
             draw(None, [1.0], [1.0])
     for call in (lambda: plotting.separator(1, [1.0, 2.0]), lambda: plotting.decades("a", [1])):
-        with pytest.raises(ValueError, match="^ax is a "):
+        with pytest.raises(ValueError, match=r"^ax is a "):
             call()
-    with pytest.raises(ValueError, match="^ticks "):
+    with pytest.raises(ValueError, match=r"^ticks "):
         plotting.decades(ax, 3)
 
 
