@@ -1354,6 +1354,11 @@ def test_leaps_begin_after_ten_epochs_and_are_at_most_one_long():
     # as many draws as fit an integer are allowed, and any time without draws
     for signed, window in ((np.ones((1, 1)), 0.05), (LEAP_X, 0.3)):
         most = math.log(4e18) - np.log(len(signed) * np.expm1(window))
+        least = np.log(len(signed) * np.expm1(window))
+        near = (most + k * np.spacing(most) for k in range(-4, 5))
+        exact = [end for end in near if least + end == np.log(flow._LEAP_DRAWS)]
+        assert exact
+        leap(most - 0.1, signed=signed, window=window, s_eval=exact[0])
         for end in (most - 1e-9, most + 1e-9):
             arguments = {"signed": signed, "window": window, "s_eval": end}
             assert np.isfinite(leap(most - 0.1, replacement=False, **arguments)).all()
