@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -1430,3 +1431,14 @@ def test_overflow_in_a_trial_step_is_nobodys_business():
         pytest.raises(flow.FlowError, match="the weights overflow before log"),
     ):
         flow.diagonal_flow(one, 3, [1e76, 1e76], half, [180.0])
+
+
+def test_a_solution_to_eight_digits_is_one_of_these_samples():
+    hard = hard_margin(PAIR)
+    for off, refused in ((1.9e-8, False), (-1.9e-8, False), (2.1e-8, True), (-2.1e-8, True)):
+        near = replace(hard, w=hard.w * (1 + off))
+        if refused:
+            with pytest.raises(ValueError, match=r"^hard belongs to other samples"):
+                flow._check_solution(PAIR, near)
+        else:
+            flow._check_solution(PAIR, near)
