@@ -1442,3 +1442,15 @@ def test_a_solution_to_eight_digits_is_one_of_these_samples():
                 flow._check_solution(PAIR, near)
         else:
             flow._check_solution(PAIR, near)
+
+
+@pytest.mark.parametrize("stiffness", [0.4, 0.6, 0.8, 1.0, 1.3, 40.0])
+def test_a_window_is_half_of_the_time_scale(stiffness):
+    """One sample: η e^{s-w} is the only eigenvalue of the Jacobian, and the bound of it."""
+    rng, w0 = Counts(0), 2.0
+    flow.stochastic_leap(
+        [[1.0]], stiffness * math.exp(w0 - 9.0), [[w0]], 9.0, [11.0], rng,
+        loss=EXPONENTIAL, window=1.0,
+    )  # fmt: skip
+    window = min(1.0, 0.5 / stiffness)
+    assert rng.asked[0][0] == round(math.exp(9.0 + window) - math.exp(9.0))
