@@ -853,3 +853,11 @@ def test_what_is_missed_of_a_predicted_zero_is_told_by_the_smallest_control(
     claim.control("near", measured=measured)
     (comparison,) = claim.report().record["comparisons"]
     assert comparison["resolution"] == pytest.approx(found, rel=1e-4)
+
+
+def test_a_claim_that_is_contradicted_on_some_instances_has_no_resolution() -> None:
+    claim = Claim(ID, grade="exact instance", contradicted="off")
+    claim.equal("q", measured=[1.0, 2.0], predicted=[1.0, 1.0], rtol=0.1)
+    claim.control("mended", predicted=[1.0, 2.0])
+    (comparison,) = claim.report().record["comparisons"]
+    assert comparison["resolution"] is None
