@@ -250,3 +250,15 @@ def test_what_a_control_shows(changed, shown) -> None:
 def test_only_records_are_shown(call) -> None:
     with pytest.raises(ValueError, match=r"^(record|comparison) is a list; allowed"):
         call([HOLDS])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (-12345678.0, "-1.2346e7"), (12345678.0, "1.2346e7"), (1e6, "1e6"), (-1.5e6, "-1.5e6"),
+        (999999.0, "999999"), (-999999.0, "-999999"), (1234567.5, "1.235e6"), (12345678, "12345678"),
+    ],
+)  # fmt: skip
+def test_large_predictions_keep_the_digits_that_matter(value: float, shown: str) -> None:
+    comparison = RATE | {"predicted": [value], "tolerance": 1e4}
+    assert reports.summary(comparison)["predicted"] == shown
