@@ -1273,7 +1273,7 @@ class _Degenerate:
     @classmethod
     def of(cls, signed: FloatArray, hard: HardMargin, step_size: float) -> _Degenerate:
         """Return the problem of a data set and its hard-margin solution."""
-        _, sizes, right = np.linalg.svd(signed[hard.positive], full_matrices=True)
+        _, sizes, right = np.linalg.svd(signed[hard.positive])
         rank = int(np.count_nonzero(sizes > 1e-10 * sizes[0]))
         rows, drift = signed @ right.T, right @ hard.w
         rows[hard.positive, rank:] = 0.0

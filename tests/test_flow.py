@@ -1454,3 +1454,54 @@ def test_a_window_is_half_of_the_time_scale(stiffness):
     )  # fmt: skip
     window = min(1.0, 0.5 / stiffness)
     assert rng.asked[0][0] == round(math.exp(9.0 + window) - math.exp(9.0))
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC, SIGMOID], ids=lambda loss: loss.name)
+def test_the_correction_of_the_discrete_flow_is_the_backward_error(loss, monkeypatch):
+    """To dw/ds it adds -½ e^{-s} J dw/ds, with the Jacobian of the plain flow."""
+    calls = Calls(monkeypatch)
+    for discrete in (False, True):
+        flow.log_time_flow(
+            SETS[3][0], 0.05, [0.1, -0.2, 0.3], 0.5, [0.6], loss=loss, discrete=discrete
+        )
+    (plain, _, options), (corrected, _, _) = calls.seen
+    for s in (0.5, 1.5):
+        for state in (np.zeros(3), np.array([0.3, -0.1, 0.2])):
+            rate = plain(s, state)
+            expected = rate - 0.5 * math.exp(-s) * options["jac"](s, state) @ rate
+            np.testing.assert_allclose(corrected(s, state), expected, rtol=1e-12)
+
+
+def test_a_residual_flow_is_followed_no_farther_than_asked(monkeypatch):
+    calls = Calls(monkeypatch)
+    args = (PAIR_AND_MORE, hard_margin(PAIR_AND_MORE), 0.2, [0.1, 0.2, 0.3])
+    flow.log_time_residual_flow(*args, 1.0, [2.0, 3.0])
+    assert [solution.t[-1] for _, solution, _ in calls.seen] == [3.0]
+    for start in (16.0, 20.0):  # nothing is left before the elimination
+        calls.seen.clear()
+        flow.log_time_residual_flow(*args, start, [start, 30.0])
+        assert [solution.t[-1] for _, solution, _ in calls.seen] == [30.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_residual_flow_does_not_feel_a_rotation(seed, monkeypatch):
+    """Where no margin and no drift is exact in the given coordinates; an error grows like log t."""
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    turned = TRIPLE @ rotation
+    start, sigma = np.array([0.1, 0.2, 0.3]), [10.0, 16.0, 27.0, 1e4]
+    plain = flow.log_time_residual_flow(TRIPLE, hard_margin(TRIPLE), 0.2, start, 9.0, sigma)
+    args = (turned, hard_margin(turned), 0.2, start @ rotation, 9.0)
+    other = flow.log_time_residual_flow(*args, sigma)
+    np.testing.assert_allclose(other.residual, plain.residual @ rotation, rtol=1e-7, atol=2e-7)
+    monkeypatch.setattr(flow, "_QUASI_STEADY", 30.0)
+    full = flow.log_time_residual_flow(*args, sigma[:3])
+    np.testing.assert_allclose(full.residual, plain.residual[:3] @ rotation, atol=2e-7)
+
+
+def test_a_start_that_interpolates_is_not_moved():
+    def never(_):
+        raise AssertionError("asked for the velocity")
+
+    for size in (1e-3, 0.9e-3):
+        start = np.array([size, -1e-4])
+        assert flow.flow_to_interpolation(never, start, lambda z: z, stop=1e-3) is start
