@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -1505,3 +1506,17 @@ def test_a_start_that_interpolates_is_not_moved():
     for size in (1e-3, 0.9e-3):
         start = np.array([size, -1e-4])
         assert flow.flow_to_interpolation(never, start, lambda z: z, stop=1e-3) is start
+
+
+@pytest.mark.parametrize("name", ["plain", "diagonal"])
+def test_what_the_solver_warns_of_is_left_to_its_verdict(name, monkeypatch):
+    """A trial step that fails is repeated; a solver that gives up says so by an error."""
+
+    def warning(*args, **options):
+        warnings.warn("a singular matrix", RuntimeWarning, stacklevel=1)
+        return solve_ivp(*args, **options)
+
+    # the warm-up, which solves explicitly, is left out
+    monkeypatch.setattr(flow, "_WARM", -1.0)
+    monkeypatch.setattr(flow, "solve_ivp", warning)
+    FLOWS[name]()
