@@ -1,10 +1,14 @@
 """Figures that can be turned: data rounded, knobs checked, a still picture of the first setting."""
 
+import importlib.util
 import struct
+from pathlib import Path
 
 import altair as alt
+import matplotlib as mpl
 import numpy as np
 import pytest
+import vl_convert
 
 from ibcore.interactive import MIME, VEGA_LITE, Turnable, knob, plane, table, turnable
 
@@ -149,3 +153,13 @@ def test_the_still_has_two_pixels_for_one_of_the_page(eta: alt.Parameter) -> Non
     assert 215 < size["height"] < 280
     width, height = struct.unpack(">II", data["image/png"][16:24])
     assert (width // size["width"], height // size["height"]) == (2, 2)
+
+
+def test_stills_are_drawn_with_the_fonts_of_matplotlib(monkeypatch) -> None:
+    folders: list[str] = []
+    monkeypatch.setattr(vl_convert, "register_font_directory", folders.append)
+    spec = importlib.util.find_spec("ibcore.interactive")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    (folder,) = map(Path, folders)
+    assert folder == Path(mpl.get_data_path()) / "fonts" / "ttf"
+    assert (folder / "DejaVuSans.ttf").exists()
