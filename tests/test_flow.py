@@ -1520,3 +1520,12 @@ def test_what_the_solver_warns_of_is_left_to_its_verdict(name, monkeypatch):
     monkeypatch.setattr(flow, "_WARM", -1.0)
     monkeypatch.setattr(flow, "solve_ivp", warning)
     FLOWS[name]()
+
+
+def test_numbers_that_the_documentation_names():
+    """Quick, so that a flow that warms up for ever need not be waited for."""
+    assert flow._log_sum_rows(np.zeros((1, 1))) == 0
+    angle = f"an angle of {math.acos(min(flow._WARM, 1.0)):.2f} rad or less"
+    assert angle in flow.diagonal_flow.__doc__
+    windows = f"or more than {flow._LEAP_WINDOWS:,} windows:"
+    assert windows in " ".join(flow.stochastic_leap.__doc__.split())
