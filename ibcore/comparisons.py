@@ -169,7 +169,7 @@ def _limit(
     if path.shape[-1] < 2:
         raise ValueError("measured: a limit needs two horizons, expected them along the last axis")
     last, p = _instances(path[..., -1], predicted)
-    first = np.broadcast_to(path[..., 0], path[..., -1].shape).ravel()
+    first = path[..., 0].ravel()
     tolerance, unit = _tolerance(rtol, atol)
     scale = _scale(p, unit)
     errors, before = np.abs(last - p) / scale, np.abs(first - p) / scale
@@ -202,12 +202,11 @@ def fit_rate(log_x: ArrayLike, log_y: ArrayLike) -> tuple[NDArray[np.float64], f
         Fewer than six points, shapes that do not match, or values that are not finite.
     """
     xs, ys = np.atleast_2d(_numbers(log_x, "log_x")), np.atleast_2d(_numbers(log_y, "log_y"))
-    count = xs.shape[-1]
-    if xs.ndim != 2 or count < 6:
+    if xs.ndim != 2 or xs.shape[1] < 6:
         raise ValueError(f"log_x: expected at least 6 points in a row, got shape {xs.shape}")
-    if ys.shape[-1] != count or len(xs) not in (1, len(ys)):
+    if ys.shape[1:] != xs.shape[1:] or len(xs) not in (1, len(ys)):
         raise ValueError(f"log_y: shape {ys.shape} does not match log_x, expected {xs.shape}")
-    quantile = special.stdtrit(count - 2, 0.975)
+    quantile = special.stdtrit(xs.shape[1] - 2, 0.975)
     slopes, widths = [], []
     for x, y in zip(np.broadcast_to(xs, ys.shape), ys, strict=True):
         (slope, _), covariance = np.polyfit(x, y, 1, cov=True)

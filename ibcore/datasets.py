@@ -146,7 +146,7 @@ def _labelled_by_teacher(rng: np.random.Generator, n_samples: int, n_features: i
     x = rng.standard_normal((n_samples, n_features))
     teacher = rng.standard_normal(n_features)
     teacher /= np.linalg.norm(teacher)
-    return x * np.where(x @ teacher > 0, 1.0, -1.0)[:, None] + 0.5 * teacher
+    return x * np.sign(x @ teacher)[:, None] + 0.5 * teacher
 
 
 def _clear(hard: HardMargin) -> bool:
@@ -226,8 +226,7 @@ def spanning_separable(rng: np.random.Generator, n_samples: int, n_features: int
     def draw() -> FloatArray | None:
         signed = _labelled_by_teacher(rng, n_samples, n_features)
         hard = hard_margin(signed)
-        spans = int(hard.support.sum()) == n_features and support_spans(signed, hard)
-        return signed if spans and _clear(hard) else None
+        return signed if support_spans(signed, hard) and _clear(hard) else None
 
     signed = _first(draw, f"n_samples={n_samples}, n_features={n_features}")
     return _random_labels(rng, signed, "spanning", "Gaussian, selected")
@@ -238,11 +237,10 @@ def _away_from_margin(
 ) -> FloatArray | None:
     """Return the support with Gaussian points added whose constraint w·x is clearly above 1."""
     x = rng.standard_normal((100 * n_samples, w.size))
-    x *= np.where(x @ w > 0, 1.0, -1.0)[:, None]
+    x *= np.sign(x @ w)[:, None]
     added = x[x @ w > _MIN_THETA][: n_samples - support.shape[0]]
     signed = np.vstack([support, added])
-    spanned = np.linalg.matrix_rank(support) == np.linalg.matrix_rank(signed)
-    return signed if signed.shape[0] == n_samples and not spanned else None
+    return signed if signed.shape[0] == n_samples else None
 
 
 def non_spanning_separable(
@@ -426,9 +424,7 @@ def mnist(
     pixels, labels = _mnist_images()
     drawn = rng.permutation(np.flatnonzero(np.isin(labels, wanted)))[: n_train + n_validation]
     x = np.column_stack([pixels[drawn], np.ones(drawn.size)]) if bias else pixels[drawn]
-    position = np.zeros(10, dtype=np.int64)
-    position[wanted] = np.arange(len(wanted))
-    y = position[labels[drawn]]
+    y = (labels[drawn, None] == wanted).argmax(axis=1)
     if len(wanted) == 2:
         y = 2 * y - 1
     name = "MNIST " + "/".join(map(str, wanted))

@@ -672,7 +672,7 @@ def _one_map_rule(
         blocks.append(np.hstack([pull, 0 * keep, momentum * keep]))
     dot = np.ascontiguousarray(np.vstack(blocks)).dot
     here = np.zeros(len(blocks[0]) + n_features * (len(blocks) - 1))
-    there = np.zeros_like(here)
+    there = np.empty_like(here)
     here_slopes, there_slopes = here[:n_samples], there[:n_samples]
     here[n_samples : n_samples + n_features] = w0
     slope_at(-signed @ w0, here_slopes)
@@ -694,8 +694,11 @@ def _one_map_rule(
 def _two_product_rule(
     signed: FloatArray, step_size: float, w0: FloatArray, momentum: float, slope_at: InPlace
 ) -> tuple[Advance, FloatArray]:
-    """Return descent as two products with the data a step, for data that are not small."""
-    w, velocity, slopes = w0.copy(), np.zeros_like(w0), np.empty(len(signed))
+    """Return descent as two products with the data a step, for data that are not small.
+
+    The state is the array of the start.
+    """
+    w, velocity, slopes = w0, np.zeros_like(w0), np.empty(len(signed))
     to_margins = np.ascontiguousarray(-signed).dot
     to_pull = np.ascontiguousarray(step_size * signed.T).dot
 

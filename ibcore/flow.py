@@ -294,7 +294,6 @@ def descend_then_flow(
     FlowError
         The solver gives up.
     """
-    _validate.flag(discrete, "discrete")
     direct_times = _validate.times(record_at, "record_at", minimum=1)
     s_direct = np.log(direct_times)
     s_flow = _validate.times(s_eval, "s_eval")
@@ -488,13 +487,12 @@ def log_time_residual_flow(
     switch = max(sigma0, _QUASI_STEADY)
     early, late = times[times <= switch], times[times > switch]
     state = problem.split(rho)
-    pieces = [state[None]] if early.size and early[0] == sigma0 else []
-    to = early[early > sigma0]
-    if late.size and switch > sigma0 and not (to.size and to[-1] == switch):
-        to = np.append(to, switch)
-    if to.size:
-        path = _solve(problem.velocity, problem.jacobian, state, sigma0, to, rtol)
-        pieces.append(path[: np.count_nonzero(early > sigma0)])
+    pieces = [state[None]] if times[0] == sigma0 else []
+    early = early[early > sigma0]
+    stops = np.union1d(early, switch) if late.size and switch > sigma0 else early
+    if stops.size:
+        path = _solve(problem.velocity, problem.jacobian, state, sigma0, stops, rtol)
+        pieces.append(path[: len(early)])
         state = path[-1]
     if late.size:
         pieces.append(problem.quasi_steady(state, switch, late, rtol))
@@ -999,9 +997,8 @@ class _Diagonal:
     def segment(self, y: FloatArray, s: float, end: float, rtol: float) -> FloatArray:
         """Return the state at log ‖θ‖ = end from that at s; dθ/ds = G ‖θ‖²/(θ·G)."""
         x, depth, k = self.rows, self.depth, self.rows.shape[1]
-        y = y.copy()
         reference = int(np.argmax(y[k:]))
-        y[k:] -= y[k + reference]
+        y = np.append(y[:k], y[k:] - y[k + reference])
 
         def parts(y: FloatArray) -> tuple[FloatArray, ...]:
             theta, p, z = self.split(y)
@@ -1276,7 +1273,7 @@ class _Degenerate:
     @classmethod
     def of(cls, signed: FloatArray, hard: HardMargin, step_size: float) -> _Degenerate:
         """Return the problem of a data set and its hard-margin solution."""
-        _, sizes, right = np.linalg.svd(signed[hard.positive], full_matrices=True)
+        _, sizes, right = np.linalg.svd(signed[hard.positive])
         rank = int(np.count_nonzero(sizes > 1e-10 * sizes[0]))
         rows, drift = signed @ right.T, right @ hard.w
         rows[hard.positive, rank:] = 0.0
@@ -1369,7 +1366,7 @@ def _check_pull(signed: FloatArray, w: FloatArray, loss: Loss) -> None:
     """
     log_pull = -loss.exponent(signed @ w)
     pull = np.exp(log_pull - log_pull.max())
-    if np.linalg.norm(pull @ signed) < _STALLED * (pull @ np.linalg.norm(signed, axis=1)):
+    if np.linalg.norm(pull @ signed) <= _STALLED * (pull @ np.linalg.norm(signed, axis=1)):
         certificate = separability_certificate(signed)
         raise NotSeparableError(pull / pull.sum() if certificate is None else certificate)
 

@@ -695,3 +695,169 @@ def test_a_slope_needs_six_points() -> None:
 def test_what_passes_is_looked_for_up_to_one(largest: float, found: float) -> None:
     last = comparisons._last_passing(lambda change: change <= largest)
     assert last == pytest.approx(found, rel=1e-3)
+
+
+# --- records, key by key ------------------------------------------------------------------------
+
+
+def test_the_record_of_a_claim() -> None:
+    claim = Claim(ID, grade="finite horizon", scope=" d < 5 ", seeds=(3, 4), dtype="float32")
+    claim.equal("an equality", measured=[1.0, 2.0], predicted=[1.0, 2.0], rtol=0.01)
+    claim.control("moved", predicted=[2.0, 4.0])
+    claim.exact("a count", measured=3, predicted=3)
+    claim.control("one more", measured=4)
+    claim.control("two more", measured=5)
+    record = claim.report().record
+    first, second = record.pop("comparisons")
+    assert record == {
+        "id": ID, "status": "corroborated", "because": "", "grade": "finite horizon",
+        "scope": "d < 5", "seeds": [3, 4], "dtype": "float32",
+    }  # fmt: skip
+    assert first.pop("resolution") == pytest.approx(1 / 0.99 - 1, rel=1e-3)
+    moved = {"predicted": [2.0, 4.0], "measured": [1.0, 2.0], "error": 0.5, "tolerance": 0.01,
+             "unit": "relative", "interval": None, "instances": 2}  # fmt: skip
+    assert first == {
+        "quantity": "an equality", "relation": "equal", "drift": 0.002, **moved,
+        "predicted": [1.0, 2.0], "error": 0.0,
+        "controls": [{"broken": "moved", "bites": True, **moved}],
+    }  # fmt: skip
+    count = {"predicted": [3], "measured": [3], "error": 0.0, "tolerance": 0.0,
+             "unit": "absolute", "interval": None, "instances": 1}  # fmt: skip
+    broken = {"bites": True, **count, "error": 1.0}
+    assert second == {
+        "quantity": "a count", "relation": "exact", "drift": 0.0, "resolution": 0.0, **count,
+        "controls": [
+            {**broken, "broken": "one more", "measured": [4]},
+            {**broken, "broken": "two more", "measured": [5]},
+        ],
+    }  # fmt: skip
+
+
+def test_what_a_claim_is_where_nothing_is_said() -> None:
+    claim = exact_instance()
+    claim.qualitative("is so", holds=True)
+    claim.control("broken", holds=False)
+    record = claim.report().record
+    assert (record["scope"], record["because"], record["seeds"]) == ("", "", [])
+    assert (record["dtype"], record["grade"]) == ("float64", "exact instance")
+    (comparison,) = record["comparisons"]
+    assert (comparison["measured"], comparison["predicted"]) == (["yes"], ["yes"])
+    assert (comparison["resolution"], comparison["drift"]) == (None, 0.0)
+    assert not_checked(ID, " no data ").record == {
+        "id": ID, "status": "not checked", "because": "no data", "comparisons": [],
+    }  # fmt: skip
+    contradicted = Claim(ID, grade="exact instance", contradicted=" off ")
+    assert contradicted.contradiction == "off"
+
+
+@pytest.mark.parametrize("relation", ["at_most", "at_least"])
+def test_a_bound_allows_what_it_is_told_to(relation: str) -> None:
+    wrong = 1.5 if relation == "at_most" else 0.5
+    claim = exact_instance()
+    getattr(claim, relation)("q", measured=wrong, predicted=1.0, atol=0.5, drift=0.25)
+    assert claim.comparisons[0].drift == 0.25
+    with pytest.raises(ClaimError, match=r"tolerance 0$"):
+        getattr(claim, relation)("q", measured=wrong, predicted=1.0)
+    with pytest.raises(ValueError, match=r"^drift is -1"):
+        getattr(claim, relation)("q", measured=1.0, predicted=1.0, drift=-1.0)
+    assert len(claim.comparisons) == 1
+
+
+@pytest.mark.parametrize("relation", ["rate", "limit"])
+def test_the_drift_of_a_rate_and_of_a_limit(relation: str) -> None:
+    right = next(right for name, right, _ in RIGHT_AND_WRONG if name == relation)
+    claim = exact_instance()
+    getattr(claim, relation)("q", **right, drift=0.125)
+    getattr(claim, relation)("q", **right)
+    assert [c.drift for c in claim.comparisons] == pytest.approx([0.125, 1e-4])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Claim("a", grade="analogue", scope="s"), r"^id: 'a' is no label; allowed: one li"),
+        (lambda: Claim("A-b", grade="analogue", scope="s"), r"^id: 'A-b' is no label"),
+        (lambda: Claim("a-b-", grade="analogue", scope="s"), r"^id: 'a-b-' is no label"),
+        (lambda: Claim(3, grade="analogue", scope="s"), r"^id is a int"),
+        (lambda: Claim(ID, grade="true"), r"^grade: 'true' is not one of exact instance, fin"),
+        (lambda: Claim(ID, grade="analogue"), r"^scope: a claim of grade 'analogue' says in"),
+        (lambda: Claim(ID, grade="special case", scope=" "), r"^scope: a claim of grade 'special"),
+        (lambda: Claim(ID, grade="analogue", scope=3), r"^scope is a int"),
+        (lambda: Claim(ID, grade="exact instance", contradicted=3), r"^contradicted is a int"),
+        (lambda: Claim(ID, grade="exact instance", dtype=3), r"^dtype is a int"),
+        (lambda: Claim(ID, grade="exact instance", seeds=3), r"^seeds "),
+        (lambda: Claim(ID, grade="exact instance", seeds=[-1]), r"^seeds is -1"),
+        (lambda: Claim(ID, grade="exact instance", seeds=[0.5]), r"^seeds is 0.5"),
+        (lambda: exact_instance().equal(3, measured=1, predicted=1, atol=1), r"^quantity is a int"),
+        (lambda: exact_instance().qualitative("q", holds=True, measured=1), r"^measured is a int"),
+        (lambda: exact_instance().qualitative("q", holds=True, predicted=1), r"^predicted is a i"),
+        (lambda: exact_instance().control(3), r"^broken is a int"),
+        (lambda: exact_instance().control("b"), r"^control: there is no comparison yet; a control"),
+        (lambda: not_checked(ID, 3), r"^because is a int"),
+        (lambda: not_checked(ID, " "), r"^because: say why the result is not checked$"),
+        (lambda: not_checked("Bad", "why"), r"^id: 'Bad' is no label"),
+    ],
+)  # fmt: skip
+def test_bad_words_are_named(call, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert Claim("a-b", grade="exact instance", seeds=[0]).seeds == (0,)
+
+
+def test_words_of_a_refusal() -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=[1.0, 1.0], predicted=1.0, atol=0.25)
+    with pytest.raises(ValueError, match=r"^control: replace some of measured, predicted, rtol, a"):
+        claim.control("nothing")
+    with pytest.raises(ClaimError) as failure:
+        claim.control("gentle", measured=[1.125, 9.0])
+    assert str(failure.value) == (
+        f"{ID}: the control 'gentle' does not bite: 'q' still holds (error 8, tolerance 0.25)"
+    )
+    contradicted = Claim(ID, grade="exact instance", contradicted="off")
+    contradicted.equal("q", measured=2.0, predicted=1.0, atol=0.25)
+    with pytest.raises(ClaimError) as failure:
+        contradicted.control("worse", measured=3.0)
+    assert str(failure.value) == (
+        f"{ID}: the control 'worse' does not bite: 'q' fails (error 2, tolerance 0.25)"
+    )
+    with pytest.raises(ClaimError, match=f"^{ID}: 'r' holds, though the claim is contradicted$"):
+        contradicted.exact("r", measured=1, predicted=1)
+    # one instance that fails is enough to contradict
+    contradicted.exact("s", measured=[1, 2], predicted=[1, 1])
+    with pytest.raises(ClaimError) as failure:
+        claim.exact("s", measured=[1, 2, 3], predicted=[1, 2, 4])
+    assert str(failure.value) == (
+        f"{ID}: 's' does not hold. Instance 3 of 3: measured 3, predicted 4, absolute error 1, "
+        "tolerance 0"
+    )
+    with pytest.raises(ClaimError) as failure:
+        claim.rate("r", log_x=np.arange(6.0), log_y=2 * np.arange(6.0), predicted=3, atol=0.5)
+    assert str(failure.value).startswith(f"{ID}: 'r' does not hold. Instance 1 of 1: measured ")
+    assert ", tolerance 0.5, half-width of the interval " in str(failure.value)
+    with pytest.raises(ClaimError, match=f"^{ID}: nothing was compared$"):
+        exact_instance().report()
+    with pytest.raises(ClaimError, match=f"^{ID}: 'q' has no control; break an assumption and "):
+        claim.report()
+
+
+@pytest.mark.parametrize(
+    ("measured", "found"), [(1.0, 0.02), (0.04, 0.5), (0.0200001, 1.0), (-0.5, 0.04)]
+)
+def test_what_is_missed_of_a_predicted_zero_is_told_by_the_smallest_control(
+    measured: float, found: float
+) -> None:
+    claim = exact_instance()
+    claim.equal("q", measured=0.0, predicted=0.0, atol=0.02)
+    claim.control("far", measured=7.0)
+    claim.control("near", measured=measured)
+    (comparison,) = claim.report().record["comparisons"]
+    assert comparison["resolution"] == pytest.approx(found, rel=1e-4)
+
+
+def test_a_claim_that_is_contradicted_on_some_instances_has_no_resolution() -> None:
+    claim = Claim(ID, grade="exact instance", contradicted="off")
+    claim.equal("q", measured=[1.0, 2.0], predicted=[1.0, 1.0], rtol=0.1)
+    claim.control("mended", predicted=[1.0, 2.0])
+    (comparison,) = claim.report().record["comparisons"]
+    assert comparison["resolution"] is None

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ibcore import curvature
 from ibcore.curvature import (
     CurvatureError,
     gradient,
@@ -178,3 +179,79 @@ def test_an_affine_loss_has_no_curvature() -> None:
 def test_a_gradient_that_depends_on_something_else_has_no_curvature() -> None:
     slope = torch.ones(3, dtype=torch.float64, requires_grad=True)
     np.testing.assert_array_equal(hessian_product(lambda w: slope @ w, [1.0, 2, 3])([1.0, 0, 0]), 0)
+
+
+@pytest.mark.parametrize("n", [1, 5, 32])
+def test_few_dimensions_take_one_product_each(n):
+    a = symmetric(n, n)
+    top = sharpness(lambda v: a @ v, n)
+    values, vectors = np.linalg.eigh(a)
+    assert top.products == n
+    assert top.value == pytest.approx(values[-1])
+    assert abs(top.vector @ vectors[:, -1]) == pytest.approx(1)
+
+
+def test_a_product_that_is_not_quite_symmetric_is_made_so():
+    top = sharpness(lambda v: np.array([[1.0, 2.0], [0.0, 1.0]]) @ v, 2)
+    assert top.value == pytest.approx(2.0)
+    np.testing.assert_allclose(np.abs(top.vector), np.sqrt(0.5))
+
+
+def test_the_zero_operator_takes_two_products():
+    start = 3 * np.eye(40)[7]
+    nothing = sharpness(lambda v: 0 * v, 40, start=start)
+    assert (nothing.value, nothing.products) == (0.0, 2)
+    np.testing.assert_array_equal(nothing.vector, np.eye(40)[7])
+
+
+def test_what_lanczos_is_asked_for(monkeypatch):
+    seen = []
+
+    def eigsh(operator, **options):
+        seen.append(options)
+        return np.array([2.0]), np.ones((40, 1))
+
+    monkeypatch.setattr(curvature, "eigsh", eigsh)
+    start = np.arange(40.0)
+    sharpness(lambda v: v, 40, start=start)
+    sharpness(lambda v: v, 40, rtol=1e-3, restarts=7)
+    first, second = (options.pop("v0") for options in seen)
+    np.testing.assert_array_equal(first, start)
+    assert second.any()
+    assert seen == [
+        {"k": 1, "which": "LA", "tol": 1e-10, "maxiter": 1000},
+        {"k": 1, "which": "LA", "tol": 1e-3, "maxiter": 7},
+    ]
+
+
+def test_one_restart_is_allowed_and_failure_counts_products():
+    assert sharpness(lambda v: 2 * v, 40, restarts=1).value == pytest.approx(2)
+    crowded, count = 1 - 1e-6 * np.linspace(0, 1, 400) ** 2, []
+
+    def product(v):
+        count.append(v)
+        return crowded * v
+
+    with pytest.raises(CurvatureError) as failure:
+        sharpness(product, 400, rtol=1e-14, restarts=1)
+    assert str(failure.value) == f"no eigenvalue to 1e-14 in {len(count)} products"
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: gradient(lambda w: torch.log(w).sum(), [0.0]), "gradient"),
+        (lambda: hessian(lambda w: torch.sqrt(w).sum(), [0.0]), "Hessian"),
+        (lambda: hessian_product(lambda w: torch.log(w).sum(), [0.0]), "gradient"),
+        (lambda: hessian_product(lambda w: (w**1.5).sum(), [0.0])([1.0]), "Hessian"),
+        (lambda: jacobian(lambda w: torch.log(w), [0.0]), "Jacobian"),
+    ],
+)
+def test_what_is_not_finite_is_named(call, name):
+    with pytest.raises(ValueError, match=rf"^theta: expected weights where the {name} is finite$"):
+        call()
+
+
+def test_a_jacobian_of_outputs_of_any_shape():
+    found = jacobian(lambda w: torch.outer(w, w), [2.0, 3.0])
+    np.testing.assert_array_equal(found, [[4, 0], [3, 2], [3, 2], [0, 6]])

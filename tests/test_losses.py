@@ -1,6 +1,7 @@
 """Losses against multiple-precision references and their own definitions."""
 
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -279,3 +280,28 @@ def test_curvature_tends_to_the_smoothness_far_on_the_wrong_side(loss):
     u = np.array([-300.0, -1000.0])
     second = loss.exponent_slope(u) * loss.slope(u)
     np.testing.assert_allclose(second, loss.smoothness, rtol=2e-5)
+
+
+def test_the_slope_of_the_probit_exponent_is_its_series_far_below_zero():
+    """-x + φ(x)/Φ(-x) from the series of Mills' ratio, Σ (-1)^k (2k-1)!! x^{-2k-1}, inverted."""
+    mills = [Fraction(1)]
+    for k in range(1, 6):
+        mills.append(-mills[-1] * (2 * k - 1))
+    inverse = [Fraction(1)]
+    for k in range(1, 6):
+        inverse.append(-sum(mills[j] * inverse[k - j] for j in range(1, k + 1)))
+    for u in (-50.5, -50.1, -60.0, -1e3, -1e6):
+        t = 1 / Fraction(u) ** 2
+        expected = float(sum(c * t**k for k, c in enumerate(inverse) if k) * -Fraction(u))
+        assert float(PROBIT.exponent_slope(u)) == pytest.approx(expected, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize(
+    "loss", [*ALL, QUADRATIC_EXPONENTIAL, log_power(1.5)], ids=lambda x: x.name
+)
+def test_pieces_of_a_loss_meet(loss):
+    """Where a formula ends and another begins, the value, the exponent and its slope go on."""
+    for joint in (0.0, 1.0, -50.0):
+        around = np.array([np.nextafter(joint, -99.0), joint, np.nextafter(joint, 99.0)])
+        for part in (loss.log_value, loss.exponent, loss.exponent_slope):
+            np.testing.assert_allclose(part(around), part(around)[1], rtol=1e-11, atol=1e-13)

@@ -241,3 +241,60 @@ def test_llava_onevision_grids(size, grid, rows, columns):
 def test_llava_onevision_with_fewer_crops():
     # 54 x 54 tokens for one crop: a factor of two.
     assert tokens_llava_onevision(768, 768, max_crops=1) == ((2, 2), 729 + 27 * 28)
+
+
+def published_llava(width, height, crops=9):
+    """The steps of the public code: select the best resolution, remove the padding, shrink."""
+    best, most, least_wasted = None, 0, float("inf")
+    for grid in [(i, j) for i in range(1, 7) for j in range(1, 7)]:
+        w, h = 384 * grid[0], 384 * grid[1]
+        scale = min(w / width, h / height)
+        effective = min(int(width * scale) * int(height * scale), width * height)
+        wasted = w * h - effective
+        if effective > most or (effective == most and wasted < least_wasted):
+            best, most, least_wasted = grid, effective, wasted
+    columns, rows = 27 * best[0], 27 * best[1]
+    if width / height > columns / rows:
+        padding = (rows - int(height * (columns / width))) // 2
+        rows -= 2 * padding
+    else:
+        padding = (columns - int(width * (rows / height))) // 2
+        columns -= 2 * padding
+    times = (columns * rows / (crops * 27**2)) ** 0.5
+    if times > 1.1:
+        columns, rows = int(columns // times), int(rows // times)
+    return best, 27**2 + rows * (columns + 1)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 12))
+def test_llava_onevision_is_the_published_preprocessing(width, height, crops):
+    found = tokens_llava_onevision(width, height, max_crops=crops)
+    assert found == published_llava(width, height, crops)
+
+
+def test_llava_onevision_along_a_line_of_sizes():
+    for width in range(300, 2600, 13):
+        for height in (383, 384, 385, 769, 1153):
+            assert tokens_llava_onevision(width, height) == published_llava(width, height)
+
+
+def test_qwen2vl_sees_at_most_the_pixels_it_is_told():
+    # 128 √(w/h) is 129 (1 - 4e-8): one pixel more, and it were 129
+    (w, h), _ = tokens_qwen2vl(129**2 * 800 - 1, 128**2 * 800)
+    assert (w, h) == (28 * 128, 28 * 127)
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_internvl2_takes_the_last_of_grids_that_tie_and_fit(width, height):
+    """The published loop, over grids in the order of their number of tiles."""
+    grids = sorted({(i, j) for i in range(1, 13) for j in range(1, 13) if i * j <= 12},
+                   key=lambda grid: grid[0] * grid[1])  # fmt: skip
+    best, gap = (1, 1), float("inf")
+    for i, j in grids:
+        distance = abs(width / height - i / j)
+        if distance < gap:
+            best, gap = (i, j), distance
+        elif distance == gap and width * height > 0.5 * 448 * 448 * i * j:
+            best = (i, j)
+    assert tokens_internvl2(width, height)[0] == best
+    assert tokens_internvl2(width, height, max_tiles=12) == tokens_internvl2(width, height)
