@@ -271,7 +271,7 @@ def test_arc_cosine_kernel_by_hand():
     kernel = arc_cosine_kernel(np.vstack([same, -same]), np.vstack([same, 7 * same]))
     assert np.isfinite(kernel).all()
     for a, b in (([[1.0, 0.0], [0.0, 0.0]], [[1.0, 0.0]]), ([[1.0, 0.0]], [[1.0, 0.0], [0, 0]])):
-        with pytest.raises(ValueError, match="^a, b have a row that is zero"):
+        with pytest.raises(ValueError, match=r"^a, b have a row that is zero"):
             arc_cosine_kernel(a, b)
 
 
@@ -310,7 +310,7 @@ def test_checkpoints_reach_to_the_last_coordinate():
     assert {n: p.shape for n, p in path.particles.items()} == {1: (2, 1), 3: (2, 3)}
     with pytest.raises(ValueError, match=r"^checkpoints is \[1, 4\]; allowed: at most N = 3"):
         orthant_path(np.eye(3), 2, np.random.default_rng(0), checkpoints=(4, 1))
-    with pytest.raises(ValueError, match="^checkpoints is 0"):
+    with pytest.raises(ValueError, match=r"^checkpoints is 0"):
         orthant_path(np.eye(3), 2, np.random.default_rng(0), checkpoints=(0,))
 
 
