@@ -1105,3 +1105,45 @@ def test_lexicographic_gaps_bound_the_error(seed):
         margins.lexicographic_max_margin(x).w.tolist()
         == margins.lexicographic_max_margin(x, "l1").w.tolist()
     )
+
+
+@pytest.mark.parametrize(("share", "zero"), [(1e-13, True), (1e-11, False)])
+@pytest.mark.parametrize("margin", [1e-3, 1.0])
+def test_duals_below_a_trillionth_of_the_largest_are_rounding(monkeypatch, margin, share, zero):
+    x = np.array([[margin, 1.0, 0.0], [margin, -1.0, 0.0], [margin, 0.0, 1e-3 * margin]])
+    alpha = np.array([1.0, 1.0, share]) / (2 * margin**2)
+    solution = np.array([1 / margin, 0.0, 0.0]), alpha, [0, 1, 2]
+    monkeypatch.setattr(margins, "_active_set_solution", lambda *_: solution)
+    dual = hard_margin(x).dual
+    np.testing.assert_allclose(dual, [alpha[0], alpha[1], 0.0 if zero else alpha[2]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("level", [0.5, 3.0])
+def test_the_split_minimiser_does_not_depend_on_where_it_starts(seed, level):
+    """Weights of the wrong sign, and such that have to vanish, are given up on the way."""
+    rng = np.random.default_rng(seed)
+    a, b = _separable(seed, 7, 3), _separable(seed, 7, 4)
+    zeros = margins._split_descent(a, b, level, np.zeros(7))
+    for size in (0.1, 2.0):
+        guess = size * rng.standard_normal(7)
+        found = margins._split_descent(a, b, level, guess)
+        np.testing.assert_allclose(found, zeros, atol=1e-7)
+        np.testing.assert_array_equal(found == 0, zeros == 0)
+    flipped = margins._split_descent(a, b, level, -2 * zeros)
+    np.testing.assert_allclose(flipped, zeros, atol=1e-7)
+    mirrored = margins._split_descent(a, -b, level, np.zeros(7))
+    np.testing.assert_allclose(mirrored, np.append(zeros[:3], -zeros[3:]), atol=1e-7)
+
+
+@pytest.mark.parametrize("p", [0.5, 2.0, 7.0])
+def test_heavy_tails_of_two_points_by_hand(p):
+    """(1, ±a): v = (v, 0) with v = 2 v^{-p-1}, and across 1/(p+2) + (p+1) v^{-p-2} 2a²."""
+    for a in (0.3, 2.0):
+        x = [[1.0, a], [1.0, -a]]
+        np.testing.assert_allclose(
+            margins.heavy_tail_limit(x, p), [2 ** (1 / (p + 2)), 0.0], rtol=1e-12, atol=1e-12
+        )
+        # w = v (p+2)^{1/(p+2)}: (x·w)^{-p-2} = 1/(2(p+2))
+        expected = 1 / (p + 2) + (p + 1) / (p + 2) * a * a
+        assert margins.heavy_tail_exponent(x, p) == pytest.approx(expected, rel=1e-10)
