@@ -1147,3 +1147,28 @@ def test_heavy_tails_of_two_points_by_hand(p):
         # w = v (p+2)^{1/(p+2)}: (x·w)^{-p-2} = 1/(2(p+2))
         expected = 1 / (p + 2) + (p + 1) / (p + 2) * a * a
         assert margins.heavy_tail_exponent(x, p) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("distance", [1.0, 1e-3, 1e-7])
+@pytest.mark.parametrize(("n", "d"), [(1, 3), (8, 3), (5, 9), (30, 4)])
+def test_the_nearest_point_of_a_hull(n, d, distance):
+    """Convex weights, and a point p for which the hull lies beyond the plane x·p = p·p."""
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, d))
+    x[:, 0] = distance * rng.uniform(1, 2, n)
+    weights = margins._closest_point_weights(x)
+    assert weights.shape == (n,)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1.0, rel=1e-14)
+    p = weights @ x
+    assert (x @ p).min() >= (1 - 1e-6) * (p @ p) - 1e-15  # p is known to rounding of the terms
+
+
+def test_the_nearest_point_of_a_hull_around_zero_is_zero():
+    for d in (2, 3, 7):
+        x = np.vstack([np.eye(d), -np.ones((1, d))])
+        weights = margins._closest_point_weights(x)
+        np.testing.assert_allclose(weights, 1 / (d + 1), rtol=1e-9)
+        np.testing.assert_allclose(margins._closest_point_weights(1e30 * x), weights, rtol=1e-9)
+    with pytest.raises(RuntimeError, match="active constraints are numerically dependent"):
+        margins._equality_solution(np.zeros((1, 2)))
