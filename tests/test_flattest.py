@@ -248,3 +248,19 @@ def test_least_norm_takes_the_fewest_points():
     for few in ([[0.0]], plane[:2]):
         with pytest.raises(ValueError, match=r"^x has shape"):
             flattest.least_stability_norm(few, np.ones(len(few)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_gap_of_a_rescaling_is_that_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    net, x = shallow.random_net(rng, 4, 2), rng.standard_normal((9, 2))
+    for options in ({}, {"rtol": 1e-3}):
+        found = flattest.flattest_rescaling(net, x, **options)
+        gap = found.sharpness / found.lower - 1
+        assert -1e-12 < gap <= options.get("rtol", 1e-9)
+    rough = flattest.flattest_rescaling(net, x, rtol=1e-3)
+    assert rough.sharpness / rough.lower - 1 > 1e-9
+    np.testing.assert_array_equal(
+        flattest.flattest_rescaling(net, x).net.w,
+        flattest.flattest_rescaling(net, x, rtol=1e-9, rounds=500).net.w,
+    )

@@ -1172,3 +1172,33 @@ def test_the_nearest_point_of_a_hull_around_zero_is_zero():
         np.testing.assert_allclose(margins._closest_point_weights(1e30 * x), weights, rtol=1e-9)
     with pytest.raises(RuntimeError, match="active constraints are numerically dependent"):
         margins._equality_solution(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_sign_of_a_singular_vector_does_not_matter(monkeypatch, sign):
+    x = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
+    svd = margins.linalg.svd
+
+    def turned(*args, **kwargs):
+        u, sizes, rows = svd(*args, **kwargs)
+        return u, sizes, sign * np.sign(rows[-1].sum()) * rows
+
+    monkeypatch.setattr(margins, "linalg", SimpleNamespace(svd=turned))
+    found = margins._null_weights(x, np.array([0.6, 0.35, 0.05]))
+    np.testing.assert_allclose(found, [2 / 3, 1 / 3, 0.0], atol=1e-15)
+
+
+def test_rounding_is_that_of_terms_of_either_sign():
+    eps = np.finfo(float).eps
+    for ulps, separates in ((13, False), (24, True)):
+        x, w = np.array([[-1.0, 1 - ulps * eps]]), np.array([-1.0, -1.0])
+        assert margins._separates(x, w) is separates
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_dependence_does_not_depend_on_units(unit):
+    w, alpha = margins._equality_solution(unit * np.array([[2.0, 0.0], [1.0, 1e-5]]))
+    np.testing.assert_allclose(unit * w, [0.5, 5e4], rtol=1e-9)
+    np.testing.assert_allclose(unit**2 * alpha, [-2.5e9 + 0.25, 5e9], rtol=1e-6)
+    with pytest.raises(RuntimeError, match="numerically dependent"):
+        margins._equality_solution(unit * np.array([[1.0, 1.0], [1.0, 1.0 + 1e-15]]))

@@ -798,3 +798,21 @@ def test_a_flow_that_rests_away_from_zero_loss_says_where():
 
     with pytest.raises(flow.FlowError, match=r"^residuals: the flow rests at 1\.0e\+00; is zero"):
         sol.least_squares_solution(lambda z: torch.stack([z[0] - 1, z[0] + 1]), [0.5, 0.0])
+
+
+def test_signs_and_crossings_are_those_of_each_start():
+    """A start that would end at a saddle in no batch, whatever the signs of the others."""
+    for other in ([0.0, 2.0, 3.0], [-0.1, 2.0, 3.0], [-1.0, -1.0, 2.0], [2.0, 3.0, -0.1]):
+        both = sol.scalar_solution([other, [1.0, 1.0, 1.0], other])
+        np.testing.assert_allclose(both[1], 1.0, rtol=1e-14)
+        np.testing.assert_allclose(both[0], sol.scalar_solution(other), rtol=1e-13)
+        np.testing.assert_allclose(both[2], both[0], rtol=1e-14)
+    with pytest.raises(ValueError, match="saddle"):
+        sol.scalar_solution([[1.0, 2.0, 3.0], [-0.5, 0.5, 2.0]])
+
+
+def test_residuals_of_exactly_the_size_asked_for_are_the_end():
+    start = np.full(2, 2.0**-10)
+    np.testing.assert_array_equal(
+        sol.least_squares_solution(lambda z: z, start, stop=2.0**-10), start
+    )
