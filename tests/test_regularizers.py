@@ -439,6 +439,13 @@ def test_newton_says_where_it_does_not_converge():
     y = np.ones(1)
     assert reg._dual_newton(one, y, np.array([-600.0]), zero, zero) is None
     assert reg._dual_newton(one, y, zero, zero, np.array([1e3])) is None  # overflows at once
+    for size in (1e-6, 1e6):
+        assert reg._dual_newton(one, size * y, np.array([-600.0]), zero, zero) is None
+        assert reg._dual_newton(one, -size * y, np.array([-600.0]), zero, zero) is None
+    apart, far = np.eye(2), np.array([0.0, 1.0])  # the first equation holds from the start
+    assert reg._dual_newton(apart, far, np.array([0.0, -600.0]), np.zeros(2), np.zeros(2)) is None
+    wide = np.array([[1.0, 1e-9]])  # of two features one overflows
+    assert reg._dual_newton(wide, y, np.zeros(2), np.zeros(2), np.array([1e3])) is None
     twice = np.ones((2, 1))
     assert reg._dual_newton(twice, np.ones(2), zero, zero, np.zeros(2)) is None  # singular
     found = reg._dual_newton(one, y, zero, zero, zero)
