@@ -267,9 +267,12 @@ def test_arc_cosine_kernel_by_hand():
     np.testing.assert_allclose(
         arc_cosine_kernel(x[:1], x), [[2.0, 6 / (2 * math.pi), 0.0, half]], atol=1e-15
     )
-    same = np.array([[0.1, 0.2, 0.3], [0.7, 0.1, 0.1]])  # cosines that round beyond one
-    kernel = arc_cosine_kernel(np.vstack([same, -same]), np.vstack([same, 7 * same]))
-    assert np.isfinite(kernel).all()
+    same = np.round(np.random.default_rng(0).uniform(0.1, 1, (50, 3)), 1)
+    lengths = np.linalg.norm(same, axis=1)
+    assert ((same @ same.T).diagonal() > lengths * lengths).any()  # cosines that round beyond one
+    kernel = arc_cosine_kernel(same, np.vstack([same, -same]))
+    np.testing.assert_allclose(kernel.diagonal(), np.sum(same**2, axis=1) / 2, rtol=1e-7)
+    np.testing.assert_allclose(kernel[:, 50:].diagonal(), 0, atol=1e-12)
     for a, b in (([[1.0, 0.0], [0.0, 0.0]], [[1.0, 0.0]]), ([[1.0, 0.0]], [[1.0, 0.0], [0, 0]])):
         with pytest.raises(ValueError, match=r"^a, b have a row that is zero"):
             arc_cosine_kernel(a, b)
