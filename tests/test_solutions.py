@@ -816,3 +816,15 @@ def test_residuals_of_exactly_the_size_asked_for_are_the_end():
     np.testing.assert_array_equal(
         sol.least_squares_solution(lambda z: z, start, stop=2.0**-10), start
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_overflow_are_shortened_without_a_warning(seed):
+    """From weights far below the targets, and some of exactly zero, which stay zero."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(4, 12)), 1e3 * rng.normal(size=4)
+    u, v = 1e-5 * np.exp(0.3 * rng.normal(size=(2, 12)))
+    u[0] = v[1] = 0.0
+    end = sol.squared_solution(u, v, x, y)
+    np.testing.assert_allclose(x @ (end.u**2 - end.v**2), y, rtol=1e-9)
+    assert end.u[0] == end.v[1] == 0.0
