@@ -507,6 +507,7 @@ def test_more_counts_by_hand():
     assert pinned_parameters(2, (1, 2), (3, 5)) == (2 + 1) + (2 * 3 + 2) + (5 + 1)
     assert pinned_parameters(2, (1, 2), (3, 5), scaled=True) == (2 + 6) + (2 + 10) + (2 + 2)
     assert pinned_parameters(1, (), ()) == 2
+    assert pinned_parameters(1, (1,), (1,)) == 4
     assert pinned_parameters(1, (), (), scaled=True) == 3
     for arguments in ((0, (1,), (1,)), (1, (1,), (0,))):
         with pytest.raises(ValueError, match=r"^(d|student) is 0"):
