@@ -537,3 +537,12 @@ def test_weights_are_drawn_one_by_one():
         np.testing.assert_allclose(part.weight.detach().numpy(), drawn, rtol=1e-6)
         if getattr(part, "bias", None) is not None:
             assert bool((part.bias == 0).all())
+
+
+def test_no_steps_train_nothing(frozen):
+    encoder = Encoder(1)
+    before = minivlm.state_hash(encoder)
+    assert not list(minivlm.align(frozen, encoder, 0, text_steps=0, image_steps=0))
+    assert not list(minivlm.pretrain_encoder(encoder, 0, steps=0))
+    assert not list(minivlm.train_text(Base(0), 0, steps=0))
+    assert minivlm.state_hash(encoder) == before

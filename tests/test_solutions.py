@@ -828,3 +828,8 @@ def test_steps_that_overflow_are_shortened_without_a_warning(seed):
     end = sol.squared_solution(u, v, x, y)
     np.testing.assert_allclose(x @ (end.u**2 - end.v**2), y, rtol=1e-9)
     assert end.u[0] == end.v[1] == 0.0
+
+
+def test_a_run_of_one_step():
+    path = sol.scalar_descent([1.0, 2.0], 0.1, 1)
+    np.testing.assert_array_equal(path, [[1.0, 2.0], sol.scalar_step([1.0, 2.0], 0.1)])
