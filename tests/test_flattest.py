@@ -298,3 +298,20 @@ def test_the_positive_part_of_a_matrix():
     odd = np.array([[0.0, 5.0, 1.0], [-5.0, 0.0, 2.0], [-1.0, -2.0, 0.0]])
     turned = flattest._positive_part(turn @ np.diag([3.0, -1.0, 1.0]) @ turn.T + odd)
     np.testing.assert_allclose(turned, turn @ part @ turn.T, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_least_norm_is_that_of_the_program_with_all_ridges(seed):
+    """More ridges than are there at first; the certificate bounds the value from below."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((16, 2)), rng.standard_normal(16)
+    found = flattest.least_stability_norm(x, y)
+    ridge, cost = flattest._closed_cells(x, *flattest._through_points(x))
+    assert len(ridge) == 120 > 64
+    affine = np.column_stack([x, np.ones(16)])
+    whole = optimize.linprog(
+        np.concatenate([cost, cost, np.zeros(3)]), A_eq=np.hstack([ridge.T, -ridge.T, affine]),
+        b_eq=y, bounds=[(0, None)] * 240 + [(None, None)] * 3,
+    )  # fmt: skip
+    assert found.value == pytest.approx(whole.fun, rel=1e-9)
+    assert found.certificate == pytest.approx(1, abs=1e-8)
