@@ -536,3 +536,17 @@ def test_guess_and_check_of_two_points_by_hand():
     np.testing.assert_allclose(law.failure(0.0), [0.8, 0.4 / 0.6, 0.1 / 0.3, 0.0], atol=1e-15)
     assert law.measure.tolist() == [0.25, 0.75]
     np.testing.assert_allclose(GuessAndCheck([0.5, 0.5], 0).measure, [1.0])
+
+
+@pytest.mark.parametrize("widths", [(1,), (1, 1)])
+def test_scaled_is_a_flag(widths):
+    with pytest.raises(ValueError, match=r"^scaled "):
+        function_prior(1, widths, (-1, 2), scaled="no")
+    with pytest.raises(ValueError, match=r"^scaled "):
+        inputs_prior([[1]], 1, scaled=2)
+    with pytest.raises(ValueError, match=r"^flips "):
+        cube_averages(np.ones(4), 1, flips="no")
+    with pytest.raises(ValueError, match=r"^sharp "):
+        guess_and_check_samples(1.0, 0.1, 0.1, sharp="no")
+    with pytest.raises(ValueError, match=r"^scaled "):
+        pinned_parameters(1, (1,), (1,), scaled="no")
