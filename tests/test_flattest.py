@@ -248,3 +248,70 @@ def test_least_norm_takes_the_fewest_points():
     for few in ([[0.0]], plane[:2]):
         with pytest.raises(ValueError, match=r"^x has shape"):
             flattest.least_stability_norm(few, np.ones(len(few)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_gap_of_a_rescaling_is_that_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    net, x = shallow.random_net(rng, 4, 2), rng.standard_normal((9, 2))
+    for options in ({}, {"rtol": 1e-3}):
+        found = flattest.flattest_rescaling(net, x, **options)
+        gap = found.sharpness / found.lower - 1
+        assert -1e-12 < gap <= options.get("rtol", 1e-9)
+    rough = flattest.flattest_rescaling(net, x, rtol=1e-3)
+    assert rough.sharpness / rough.lower - 1 > 1e-9
+    np.testing.assert_array_equal(
+        flattest.flattest_rescaling(net, x).net.w,
+        flattest.flattest_rescaling(net, x, rtol=1e-9, rounds=500).net.w,
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_bound_of_any_width_by_a_fine_grid_of_kinks(seed):
+    """1ᵀZ1/N + |ν·y|/√excess, where |ν·φ|² <= excess × (4/N²) × (reach² in Z) × φᵀZφ."""
+    rng = np.random.default_rng(seed)
+    x, y, nu = np.sort(rng.uniform(-2, 2, 5)), rng.standard_normal(5), rng.standard_normal(5)
+    root = rng.standard_normal((5, 5))
+    z = root @ root.T / np.trace(root @ root.T)
+    centred, excess = nu - nu.mean(), 0.0
+    t = np.concatenate([np.linspace(-3, 3, 20_001), np.linspace(-40, 40, 20_001), x])
+    for side in (1.0, -1.0):
+        ridge = np.maximum(side * (x - t[:, None]), 0.0)
+        for active in (ridge > 0, side * (x - t[:, None]) >= 0):
+            gate = active.astype(float)
+            reach = np.einsum("ti,ij,tj->t", gate, z * (np.outer(x, x) + 1), gate)
+            height = np.einsum("ti,ij,tj->t", ridge, z, ridge)
+            below = 4 / 25 * reach * height
+            fine = below > 1e-9
+            excess = max(excess, ((ridge @ centred) ** 2 / np.where(fine, below, 1))[fine].max())
+    expected = z.sum() / 5 + abs(centred @ y) / np.sqrt(excess)
+    for scale in (1.0, 1e-3):
+        found = flattest._any_width_bound(x, y, z, scale * nu)
+        assert found <= expected * (1 + 1e-9)
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_positive_part_of_a_matrix():
+    part = flattest._positive_part(np.diag([3.0, -1.0, 1.0]))
+    np.testing.assert_allclose(part, np.diag([0.75, 0.0, 0.25]), atol=1e-15)
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    odd = np.array([[0.0, 5.0, 1.0], [-5.0, 0.0, 2.0], [-1.0, -2.0, 0.0]])
+    turned = flattest._positive_part(turn @ np.diag([3.0, -1.0, 1.0]) @ turn.T + odd)
+    np.testing.assert_allclose(turned, turn @ part @ turn.T, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_least_norm_is_that_of_the_program_with_all_ridges(seed):
+    """More ridges than are there at first; the certificate bounds the value from below."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((16, 2)), rng.standard_normal(16)
+    found = flattest.least_stability_norm(x, y)
+    ridge, cost = flattest._closed_cells(x, *flattest._through_points(x))
+    assert len(ridge) == 120 > 64
+    affine = np.column_stack([x, np.ones(16)])
+    whole = optimize.linprog(
+        np.concatenate([cost, cost, np.zeros(3)]), A_eq=np.hstack([ridge.T, -ridge.T, affine]),
+        b_eq=y, bounds=[(0, None)] * 240 + [(None, None)] * 3,
+    )  # fmt: skip
+    assert found.value == pytest.approx(whole.fun, rel=1e-9)
+    assert found.certificate == pytest.approx(1, abs=1e-8)

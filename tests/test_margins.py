@@ -900,3 +900,305 @@ def test_levels_are_counted_from_the_support(norm):
     np.testing.assert_allclose(found.values, [w[0], 4 * w[0]], atol=1e-12)
     assert found.gaps.shape == (2,)
     assert np.abs(found.gaps).max() < 1e-12
+
+
+# --- the parts of a solution ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entries", "power"), [([0.7], 0.5), ([1.0], 1.0), ([3.0, -5.0], 4.0), ([0.0, 0.0], 1.0)]
+)
+def test_the_power_of_two_below_the_largest_entry(entries, power):
+    assert margins._power_of_two(np.array([entries])) == power
+    assert margins._power_of_two(1e3 * np.ones((2, 2))) == 512.0
+
+
+@pytest.mark.parametrize(("ulps", "separates"), [(13, False), (-13, False), (24, True)])
+def test_a_product_separates_where_it_exceeds_its_rounding(ulps, separates):
+    """Terms 1 and 1 that cancel to some units of rounding; of two products one is enough."""
+    eps = np.finfo(float).eps
+    x = np.array([[1.0, 2.0], [1.0, ulps * eps - 1]])
+    assert margins._separates(x, np.ones(2)) is separates
+    assert margins._separates(x[::-1], np.ones(2)) is separates
+    assert margins._separates(1e100 * x, np.array([1e-3, 1e-3])) is separates
+    assert margins._separates(x[:1], np.ones(2))
+
+
+def test_weights_that_are_too_rough_are_a_guess_of_the_active_set():
+    x = _separable(3, 12, 3)
+    hard = hard_margin(x)
+    for n in range(12):
+        found = margins._separating_vector(x, np.eye(12)[n])
+        if (x @ x[n] > 1e-9).all():
+            np.testing.assert_array_equal(found, x[n])
+        else:
+            np.testing.assert_allclose(found, hard.w, rtol=1e-10)
+    assert (x @ x.T).min() < 0
+    both = np.vstack([x, -x[:1]])
+    assert margins._separating_vector(both, np.full(13, 1 / 13)) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rough_weights_of_zero_become_exact(seed):
+    """Points of which four have 0 in their hull: from weights that are off by a thousandth."""
+    rng = np.random.default_rng(seed)
+    first = rng.standard_normal((3, 3))
+    exact = rng.uniform(0.1, 1.0, 4)
+    zero = np.vstack([first, -exact[:3] @ first / exact[3]])
+    x = np.vstack([rng.standard_normal((2, 3)), zero])
+    weights = np.append([0.0, 0.0], exact / exact.sum())
+    rough = weights * (1 + 1e-3 * rng.standard_normal(6))
+    found = margins._null_weights(x, rough)
+    np.testing.assert_allclose(found, weights, atol=1e-14)
+    assert np.linalg.norm(found @ x) < 1e-14 * np.linalg.norm(x)
+    # Where no weights on these rows are better, they stay.
+    few = np.append(rough[:5], 0.0)
+    kept = margins._null_weights(x, few)
+    assert np.linalg.norm(kept @ x) <= np.linalg.norm(few @ x)
+    assert not kept[few == 0].any()
+
+
+def test_a_point_that_certifies_nothing_gets_no_weight():
+    x = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
+    for flip in (1.0, -1.0):
+        found = margins._null_weights(flip * x, np.array([0.6, 0.35, 0.05]))
+        np.testing.assert_allclose(found, [2 / 3, 1 / 3, 0.0], atol=1e-15)
+    # Independent rows: the least singular vector is no kernel, and worse than the weights.
+    near = np.array([[1.0, 0.0], [0.8, 0.6]])
+    weights = np.array([0.5, 0.5])
+    assert margins._null_weights(near, weights) is weights
+    np.testing.assert_allclose(separability_certificate([[0, 0], [1, 2], [0, 0]]), [0.5, 0, 0.5])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-3, 1e200])
+def test_certificates_weigh_points_by_their_size(size):
+    """λ_n is the weight of the unit vector over the length."""
+    x = np.array([[3.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]) * size
+    np.testing.assert_allclose(separability_certificate(x), [0.25, 0.75, 0.0], atol=1e-15)
+
+
+def test_active_constraints_are_independent():
+    for rows in ([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 1.0 + 1e-15]],
+                 [[1.0], [2.0]]):  # fmt: skip
+        with pytest.raises(RuntimeError, match="active constraints are numerically dependent"):
+            margins._equality_solution(np.array(rows))
+    w, alpha = margins._equality_solution(np.array([[1.0, 0.0], [1.0, 2.0**-40]]))
+    np.testing.assert_allclose(w, [1.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(alpha, [1.0, 0.0], atol=1e-9)
+    w, alpha = margins._equality_solution(np.array([[2.0, 0.0, 0.0], [0.0, 3.0, 4.0]]))
+    np.testing.assert_allclose(w, [1 / 2, 3 / 25, 4 / 25], rtol=1e-15)
+    np.testing.assert_allclose(alpha, [1 / 4, 1 / 25], rtol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_guess_that_misses_some_active_rows_ends_at_the_solution(seed):
+    """In more dimensions than points any rows are independent, and may be tried."""
+    x = _separable(seed, 6, 7)
+    right = hard_margin(x)
+    rows = np.flatnonzero(right.support)
+    for guess in ([int(rows[0])], list(rows[1:]), list(range(6))):
+        w, alpha, active = margins._active_set_solution(x, guess)
+        np.testing.assert_allclose(w, right.w, rtol=1e-9, atol=1e-11 * right.norm)
+        np.testing.assert_allclose(alpha @ x[active], w, atol=1e-11 * right.norm)
+        assert alpha.min() > -1e-12 * alpha.max()
+        assert sorted(active) == rows.tolist()
+
+
+def test_dual_supports_by_hand():
+    """On the line w = e_1 through (1, a): inner points can be positive, one-sided ones not."""
+
+    def possible(heights):
+        x = np.column_stack([np.ones(len(heights)), heights])
+        return margins._largest_dual_support(x, np.array([1.0, 0.0])).tolist()
+
+    assert possible([-1.0, 0.5, 2.0]) == [True, True, True]
+    assert possible([0.0, 0.5, 2.0]) == [True, False, False]
+    assert possible([-1.0, -0.5, 0.0, 0.0]) == [False, False, True, True]
+    assert possible([-1e-4, 1e4, 3.0]) == [True, True, True]
+    x = np.array([[1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.3, 2.0]])
+    assert margins._largest_dual_support(x, np.array([1.0, 0.0, 0.0])).tolist() == [
+        True, True, False, False
+    ]  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, n=st.integers(2, 6), spread=st.floats(0.01, 3.0))
+def test_the_dual_of_maximal_entropy_is_of_exponential_form(seed, n, spread):
+    """Points (1, a) with 0 between the a: α_n ∝ e^{-c a_n} with Σ α = 1 and Σ α_n a_n = 0."""
+    a = spread * np.random.default_rng(seed).standard_normal(n)
+    a[0], a[1] = abs(a[0]) + 0.01, -abs(a[1]) - 0.01
+    x = np.column_stack([np.ones(n), a])
+    alpha = margins._dual_on_support(x, np.array([1.0, 0.0]))
+    assert alpha.sum() == pytest.approx(1.0, rel=1e-12)
+    assert alpha @ a == pytest.approx(0.0, abs=1e-12 * np.abs(a).max())
+    slope = np.polyfit(a, np.log(alpha), 1)
+    np.testing.assert_allclose(np.polyval(slope, a), np.log(alpha), atol=1e-8)
+
+
+def test_spans_count_singular_values_above_a_share_of_the_largest():
+    for size in (1.0, 1e-30, 1e30):
+        rows = size * np.diag([1.0, 1e-9, 1e-11])
+        assert margins._span_basis(rows).shape == (3, 2)
+        assert margins._orthogonal_complement(rows).shape == (3, 1)
+    basis = margins._span_basis(np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0]]))
+    np.testing.assert_allclose(np.abs(basis), np.full((3, 1), 0.5**0.5) * [[1], [1], [0]],
+                               atol=1e-15)  # fmt: skip
+    complement = margins._orthogonal_complement(np.array([[1.0, 1.0, 0.0]]))
+    np.testing.assert_allclose(complement.T @ complement, np.eye(2), atol=1e-15)
+    np.testing.assert_allclose([1, 1, 0] @ complement, 0, atol=1e-15)
+
+
+def test_constraints_are_active_to_a_ten_billionth():
+    for excess, active in ((6e-11, True), (1.6e-10, False)):
+        hard = hard_margin([[1.0, 0.0, 0.0], [1.0 + excess, 1.0, 0.0]])
+        assert hard.support.tolist() == [True, active]
+        assert hard.dual[1] == 0.0
+        assert hard.theta == (math.inf if active else pytest.approx(1 + excess))
+    # Relative to the terms that cancel in a constraint: here some 2000.
+    x = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1001 + 1e-7, -1000.0, 1.0]])
+    assert hard_margin(x).support.all()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 30.0])
+def test_the_equations_of_the_residual_have_a_solution_to_rounding(size):
+    """Two copies with unequal duals: η e^{-x·w̃} = α_n for both is off by half of log(1 + s)."""
+    x = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    hard, w0 = hard_margin(x), np.array([0.3, -0.7])
+    eta = float(hard.dual[1]) * math.exp(size)
+    for s, fits in ((0.0, True), (1e-9, True), (1e-6, False)):
+        off = replace(hard, dual=hard.dual * [1.0, 1.0, 1 + s])
+        if fits:
+            found = residual_limit(x, off, eta, w0)
+            np.testing.assert_allclose(eta * np.exp(-x @ found), off.dual, rtol=1e-8)
+        else:
+            with pytest.raises(ValueError, match="hard has a dual for which"):
+                residual_limit(x, off, eta, w0)
+
+
+def test_levels_by_hand():
+    """Equal to a share of the largest entry counts as equal; levels follow the entries."""
+    values, level = margins._grouped(np.array([3.0, 1.0, 1.0 + 1e-9, 2.0, 1.0]), 1e-9)
+    assert level.tolist() == [2, 0, 0, 1, 0]
+    np.testing.assert_allclose(values, [1.0, 2.0, 3.0], atol=2e-9)
+    values, level = margins._grouped(np.array([3.0, 1.0, 1.0 + 1e-8]), 1e-9)
+    assert level.tolist() == [2, 0, 1]
+    values, level = margins._grouped(np.array([-4.0, -4.0 + 3e-9, 1.0]), 1e-9)
+    assert level.tolist() == [0, 0, 1]
+    assert margins._grouped(np.array([2.0]), 1e-9)[1].tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lexicographic_gaps_bound_the_error(seed):
+    x = _separable(seed, 8, 3)
+    for unit in (1.0, 2.0**20):
+        found = margins.lexicographic_max_margin(unit * x)
+        assert found.gaps.shape == found.values.shape
+        assert found.gaps.max() < 1e-11 * unit
+        assert (found.gaps >= 0).all()
+        np.testing.assert_allclose(found.margins, unit * x @ found.w, rtol=1e-13, atol=0)
+        np.testing.assert_allclose(found.margins, found.values[found.level], atol=1e-10 * unit)
+        assert (np.diff(found.values) > 0).all()
+    euclid = margins.lexicographic_max_margin(x, "l2")
+    np.testing.assert_allclose(euclid.values, np.unique(np.round(euclid.margins, 12)), atol=1e-11)
+    np.testing.assert_allclose(euclid.gaps, hard_margin(x).duality_gap * hard_margin(x).margin)
+    assert (
+        margins.lexicographic_max_margin(x).w.tolist()
+        == margins.lexicographic_max_margin(x, "l1").w.tolist()
+    )
+
+
+@pytest.mark.parametrize(("share", "zero"), [(1e-13, True), (1e-11, False)])
+@pytest.mark.parametrize("margin", [1e-3, 1.0])
+def test_duals_below_a_trillionth_of_the_largest_are_rounding(monkeypatch, margin, share, zero):
+    x = np.array([[margin, 1.0, 0.0], [margin, -1.0, 0.0], [margin, 0.0, 1e-3 * margin]])
+    alpha = np.array([1.0, 1.0, share]) / (2 * margin**2)
+    solution = np.array([1 / margin, 0.0, 0.0]), alpha, [0, 1, 2]
+    monkeypatch.setattr(margins, "_active_set_solution", lambda *_: solution)
+    dual = hard_margin(x).dual
+    np.testing.assert_allclose(dual, [alpha[0], alpha[1], 0.0 if zero else alpha[2]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("level", [0.5, 3.0])
+def test_the_split_minimiser_does_not_depend_on_where_it_starts(seed, level):
+    """Weights of the wrong sign, and such that have to vanish, are given up on the way."""
+    rng = np.random.default_rng(seed)
+    a, b = _separable(seed, 7, 3), _separable(seed, 7, 4)
+    zeros = margins._split_descent(a, b, level, np.zeros(7))
+    for size in (0.1, 2.0):
+        guess = size * rng.standard_normal(7)
+        found = margins._split_descent(a, b, level, guess)
+        np.testing.assert_allclose(found, zeros, atol=1e-7)
+        np.testing.assert_array_equal(found == 0, zeros == 0)
+    flipped = margins._split_descent(a, b, level, -2 * zeros)
+    np.testing.assert_allclose(flipped, zeros, atol=1e-7)
+    mirrored = margins._split_descent(a, -b, level, np.zeros(7))
+    np.testing.assert_allclose(mirrored, np.append(zeros[:3], -zeros[3:]), atol=1e-7)
+
+
+@pytest.mark.parametrize("p", [0.5, 2.0, 7.0])
+def test_heavy_tails_of_two_points_by_hand(p):
+    """(1, ±a): v = (v, 0) with v = 2 v^{-p-1}, and across 1/(p+2) + (p+1) v^{-p-2} 2a²."""
+    for a in (0.3, 2.0):
+        x = [[1.0, a], [1.0, -a]]
+        np.testing.assert_allclose(
+            margins.heavy_tail_limit(x, p), [2 ** (1 / (p + 2)), 0.0], rtol=1e-12, atol=1e-12
+        )
+        # w = v (p+2)^{1/(p+2)}: (x·w)^{-p-2} = 1/(2(p+2))
+        expected = 1 / (p + 2) + (p + 1) / (p + 2) * a * a
+        assert margins.heavy_tail_exponent(x, p) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("distance", [1.0, 1e-3, 1e-7])
+@pytest.mark.parametrize(("n", "d"), [(1, 3), (8, 3), (5, 9), (30, 4)])
+def test_the_nearest_point_of_a_hull(n, d, distance):
+    """Convex weights, and a point p for which the hull lies beyond the plane x·p = p·p."""
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, d))
+    x[:, 0] = distance * rng.uniform(1, 2, n)
+    weights = margins._closest_point_weights(x)
+    assert weights.shape == (n,)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1.0, rel=1e-14)
+    p = weights @ x
+    assert (x @ p).min() >= (1 - 1e-6) * (p @ p) - 1e-15  # p is known to rounding of the terms
+
+
+def test_the_nearest_point_of_a_hull_around_zero_is_zero():
+    for d in (2, 3, 7):
+        x = np.vstack([np.eye(d), -np.ones((1, d))])
+        weights = margins._closest_point_weights(x)
+        np.testing.assert_allclose(weights, 1 / (d + 1), rtol=1e-9)
+        np.testing.assert_allclose(margins._closest_point_weights(1e30 * x), weights, rtol=1e-9)
+    with pytest.raises(RuntimeError, match="active constraints are numerically dependent"):
+        margins._equality_solution(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_sign_of_a_singular_vector_does_not_matter(monkeypatch, sign):
+    x = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
+    svd = margins.linalg.svd
+
+    def turned(*args, **kwargs):
+        u, sizes, rows = svd(*args, **kwargs)
+        return u, sizes, sign * np.sign(rows[-1].sum()) * rows
+
+    monkeypatch.setattr(margins, "linalg", SimpleNamespace(svd=turned))
+    found = margins._null_weights(x, np.array([0.6, 0.35, 0.05]))
+    np.testing.assert_allclose(found, [2 / 3, 1 / 3, 0.0], atol=1e-15)
+
+
+def test_rounding_is_that_of_terms_of_either_sign():
+    eps = np.finfo(float).eps
+    for ulps, separates in ((13, False), (24, True)):
+        x, w = np.array([[-1.0, 1 - ulps * eps]]), np.array([-1.0, -1.0])
+        assert margins._separates(x, w) is separates
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_dependence_does_not_depend_on_units(unit):
+    w, alpha = margins._equality_solution(unit * np.array([[2.0, 0.0], [1.0, 1e-5]]))
+    np.testing.assert_allclose(unit * w, [0.5, 5e4], rtol=1e-9)
+    np.testing.assert_allclose(unit**2 * alpha, [-2.5e9 + 0.25, 5e9], rtol=1e-6)
+    with pytest.raises(RuntimeError, match="numerically dependent"):
+        margins._equality_solution(unit * np.array([[1.0, 1.0], [1.0, 1.0 + 1e-15]]))

@@ -482,3 +482,67 @@ def test_what_is_seen_is_finite_and_a_tensor():
     for second, message in ((hole, "has entries that are NaN"), (seen.numpy(), "is a ndarray")):
         with pytest.raises(ValueError, match=rf"^context\[1\] {message}"):
             minivlm.answer(base, [0, 1], seen, second)
+
+
+@pytest.mark.parametrize("side", [2, 4, 8])
+def test_tokens_know_where_they_are_and_how_far_they_see(side):
+    """Centres of the cells of the tower's grid, left to right, and the share that a token sees."""
+    base = Base(0).double()
+    seen = []
+    base.place.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    height, width = -(-128 // side // 16), -(-192 // side // 16)
+    base.features(torch.zeros(1, 128 // side, 192 // side, dtype=torch.float64))
+    (where,) = seen
+    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    places = np.array([(b, a) for a in y for b in x])
+    expected = minivlm.fourier(torch.as_tensor(places)).numpy()
+    assert where.dtype == torch.float64
+    np.testing.assert_allclose(where[:, :-1].numpy(), expected, atol=1e-13)
+    np.testing.assert_array_equal(where[:, -1].numpy(), side / 8)
+
+
+def test_a_budget_of_nothing_keeps_the_type(small):
+    for base in (Base(0), Base(0).double()):
+        seen = minivlm.look(base, small[2][:3], 0)
+        assert (seen.shape, seen.dtype) == ((3, 0, 64), base.digit.weight.dtype)
+
+
+@pytest.mark.parametrize(("aware", "compress"), [(True, False), (False, True)])
+def test_expansion_keeps_what_an_encoder_does(aware, compress):
+    wide = minivlm.expand(Encoder(1, aware=aware, compress=compress), 3, 0)
+    assert (wide.aware, wide.compress) == (aware, compress)
+    assert wide.queries.weight.shape == (3, 64)
+    noise = 0.3 * np.random.default_rng(5).standard_normal((2, 64))
+    one = Encoder(1, 7)
+    wide = minivlm.expand(one, 2, 5)
+    np.testing.assert_allclose(
+        (wide.queries.weight - one.queries.weight).detach().numpy(), noise, atol=1e-6
+    )
+
+
+def test_weights_are_drawn_one_by_one():
+    """Variance one over the fan-in, embeddings of one half, norms one and zero, in order."""
+    rng = np.random.default_rng(11)
+    for part in (module for module in Base(11).modules() if not list(module.children())):
+        if isinstance(part, (torch.nn.Linear, torch.nn.Conv2d)):
+            scale = part.weight[0].numel() ** -0.5
+        elif isinstance(part, torch.nn.Embedding):
+            scale = 0.5
+        elif isinstance(part, (torch.nn.LayerNorm, torch.nn.GroupNorm)):
+            assert bool((part.weight == 1).all() & (part.bias == 0).all())
+            continue
+        else:
+            continue
+        drawn = scale * rng.standard_normal(tuple(part.weight.shape))
+        np.testing.assert_allclose(part.weight.detach().numpy(), drawn, rtol=1e-6)
+        if getattr(part, "bias", None) is not None:
+            assert bool((part.bias == 0).all())
+
+
+def test_no_steps_train_nothing(frozen):
+    encoder = Encoder(1)
+    before = minivlm.state_hash(encoder)
+    assert not list(minivlm.align(frozen, encoder, 0, text_steps=0, image_steps=0))
+    assert not list(minivlm.pretrain_encoder(encoder, 0, steps=0))
+    assert not list(minivlm.train_text(Base(0), 0, steps=0))
+    assert minivlm.state_hash(encoder) == before

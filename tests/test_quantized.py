@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from ibcore.quantized import (
     GuessAndCheck,
     Law,
+    _fold,
+    _group,
     _small_sign_counts,
     boolean_cube,
     codes_of_points,
@@ -377,3 +379,174 @@ def test_the_teacher_makes_no_error_and_no_error_is_negative():
 def test_one_number_out_of_range_is_enough(arguments, name):
     with pytest.raises(ValueError, match=f"^{name} is"):
         guess_and_check_samples(*arguments)
+
+
+# --- the parts of a law ---------------------------------------------------------------------------
+
+
+def as_counts(law):
+    """A law as a dictionary, its values as tuples."""
+    found = {}
+    for value, count in zip(law.values.tolist(), law.counts.tolist(), strict=True):
+        assert tuple(value) not in found
+        found[tuple(value)] = count
+    return found
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("alphabet", [TERNARY, (2, -1), (0, 1, 3)])
+def test_a_neuron_counts_its_weight_settings(scaled, alphabet):
+    inputs = np.array([[1, -2], [0, 1], [3, 3]])
+    expected: dict[tuple, float] = {}
+    for setting in itertools.product(alphabet, repeat=5 if scaled else 4):
+        w, b, z = np.array(setting[:2]), setting[2], setting[3]
+        gamma = setting[4] if scaled else 1
+        value = tuple((z * np.maximum(gamma * (inputs @ w) + b, 0)).tolist())
+        expected[value] = expected.get(value, 0) + 1
+    law = neuron_law(inputs, alphabet, scaled=scaled)
+    assert as_counts(law) == expected
+    assert law.total == len(alphabet) ** (5 if scaled else 4)
+    assert neuron_law(inputs, alphabet).total == len(alphabet) ** 4
+
+
+def test_sums_of_independent_laws_by_going_through_all_pairs():
+    rng = np.random.default_rng(0)
+    a, b = (Law(np.unique(rng.integers(-3, 4, (n, 3)), axis=0), np.ones(1)) for n in (9, 14))
+    a = Law(a.values, rng.integers(1, 9, len(a.values)).astype(float))
+    b = Law(b.values, rng.integers(1, 9, len(b.values)).astype(float))
+    expected: dict[tuple, float] = {}
+    for (x, m), (y, n) in itertools.product(as_counts(a).items(), as_counts(b).items()):
+        key = tuple(p + q for p, q in zip(x, y, strict=True))
+        expected[key] = expected.get(key, 0) + m * n
+    both = convolve(a, b)
+    assert as_counts(both) == expected
+    assert both.values.dtype == np.int64
+    with pytest.raises(ValueError, match=r"^b has vectors of length 2; allowed: 3, as in a"):
+        convolve(a, Law(np.zeros((1, 2), dtype=np.int64), np.ones(1)))
+
+
+@pytest.mark.parametrize(("d", "flips", "size"), [(1, True, 2), (2, True, 8), (3, True, 48),
+                                                  (3, False, 6), (2, False, 2)])  # fmt: skip
+def test_symmetries_of_the_cube(d, flips, size):
+    cube = boolean_cube(d)
+    group = _group(d, flips)
+    signs = itertools.product((1, -1), repeat=d) if flips else [(1,) * d]
+    expected = set()
+    for sign, order in itertools.product(list(signs), itertools.permutations(range(d))):
+        moved = cube[:, list(order)] * np.array(sign)
+        expected.add(tuple(((moved + 1) // 2 @ (1 << np.arange(d)[::-1])).tolist()))
+    assert {tuple(row) for row in group.tolist()} == expected
+    assert group.shape == (size, 2**d)
+
+
+def test_folding_adds_up_orbits():
+    """9000 vectors, more than are folded at once; each orbit keeps one of its own."""
+    rng, group = np.random.default_rng(3), _group(2, True)
+    values = np.unique(rng.integers(-9, 10, (9000, 4)), axis=0)
+    rng.shuffle(values)
+    law = Law(values, rng.integers(1, 9, len(values)).astype(float))
+    assert len(values) > 8300
+
+    def orbit(row):
+        return min(tuple(row[g].tolist()) for g in group)
+
+    expected: dict[tuple, float] = {}
+    for row, count in zip(values, law.counts, strict=True):
+        expected[orbit(row)] = expected.get(orbit(row), 0) + count
+    folded = _fold(law, group)
+    assert {orbit(row): n for row, n in zip(folded.values, folded.counts, strict=True)} == expected
+    assert len(folded.values) == len(expected)
+
+
+def test_signs_at_sixteen_points_and_at_the_ends_of_sixteen_bits():
+    value = np.arange(-8, 8)[None]
+    point, none = Law(value, np.array([2.0])), Law(np.zeros((1, 16), dtype=np.int64), np.ones(1))
+    counts = sign_counts(point, none, Law(np.array([[0], [-3]]), np.array([1.0, 5.0])))
+    expected = np.zeros(2**16)
+    expected[sum(1 << i for i in range(16) if i - 8 > 0)] += 2
+    expected[sum(1 << i for i in range(16) if i - 8 > 3)] += 10
+    np.testing.assert_array_equal(counts, expected)
+    # More pairs than are formed at once, and thresholds just within and beyond 16 bits.
+    many = Law(np.repeat([[0], [1]], 1500, axis=0), np.ones(3000))
+    for low in (-16383, -16384, -20_000):
+        left = Law(np.repeat([[low], [low + 1]], 700, axis=0), np.ones(1400))
+        offset = Law(np.array([[low], [-low]]), np.ones(2))
+        found = sign_counts(left, many, offset)
+        # low + shift + right > 0 only at shift = -low: with one or two of the ones
+        above = 700 * 1500 + 700 * 3000
+        assert found.tolist() == [2 * 1400 * 3000 - above, above]
+
+
+def test_alphabets_in_any_order_and_without_symmetry():
+    np.testing.assert_allclose(
+        function_prior(2, (2,), (1, 0, -1)), function_prior(2, (2,), TERNARY), rtol=1e-12
+    )
+    np.testing.assert_allclose(function_prior(2, (2,)), function_prior(2, (2,), TERNARY))
+    np.testing.assert_allclose(
+        inputs_prior(boolean_cube(2), 2), inputs_prior(boolean_cube(2), 2, TERNARY, scaled=False)
+    )
+    lopsided = function_prior(2, (2,), (2, -1))
+    np.testing.assert_allclose(lopsided, inputs_prior(boolean_cube(2), 2, (-1, 2)), rtol=1e-12)
+    assert np.abs(cube_averages(lopsided, 2) - lopsided).max() > 1e-3
+    np.testing.assert_allclose(cube_averages(lopsided, 2, flips=False), lopsided, rtol=1e-12)
+
+
+def test_priors_of_deep_networks_agree_with_random_ones():
+    rng, n = np.random.default_rng(1), 200_000
+    prior = function_prior(2, (3, 2), (-1, 1))
+    f = boolean_cube(2).T[None]
+    for out, fan_in in ((3, 2), (2, 3), (1, 2)):
+        f = rng.choice([-1, 1], (n, out, fan_in)) @ f + rng.choice([-1, 1], (n, out, 1))
+        f = f if out == 1 else np.maximum(f, 0)
+    observed = np.bincount(codes_of_points(f[:, 0]), minlength=16) / n
+    assert (np.abs(observed - prior) < 5 * np.sqrt(prior / n) + 1e-12).all()
+    assert prior.sum() == pytest.approx(1.0, abs=1e-14)
+
+
+def test_more_counts_by_hand():
+    assert pinned_parameters(2, (1, 2), (3, 5)) == (2 + 1) + (2 * 3 + 2) + (5 + 1)
+    assert pinned_parameters(2, (1, 2), (3, 5), scaled=True) == (2 + 6) + (2 + 10) + (2 + 2)
+    assert pinned_parameters(1, (), ()) == 2
+    assert pinned_parameters(1, (1,), (1,)) == 4
+    assert pinned_parameters(1, (), (), scaled=True) == 3
+    for arguments in ((0, (1,), (1,)), (1, (1,), (0,))):
+        with pytest.raises(ValueError, match=r"^(d|student) is 0"):
+            pinned_parameters(*arguments)
+
+
+def test_laws_of_no_sample_and_of_one_point():
+    assert distinct_points_law(1, 2).tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert distinct_points_law(2, 2).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0.5, 0.5]]
+    assert seen_set_law([1.0], 1).tolist() == [[1, 0], [0, 1]]
+    assert seen_set_law([0.25, 0.75], 0).tolist() == [[1, 0, 0, 0]]
+    assert superset_sums([5.0]).tolist() == [5.0]
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    superset_sums(values)
+    assert values.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_guess_and_check_of_two_points_by_hand():
+    """Functions 00, 01, 10, 11 (bit 0 last), the teacher 01: agreement on both, the first, ..."""
+    law = GuessAndCheck([0.1, 0.2, 0.3, 0.4], 1, [0.25, 0.75])
+    assert law.by_agreement.tolist() == [0.3, 0.4, 0.1, 0.2]
+    assert law.errors.tolist() == [1.0, 0.75, 0.25, 0.0]
+    np.testing.assert_allclose(law.interpolation, [1.0, 0.6, 0.3, 0.2])
+    np.testing.assert_allclose(law.error, [0.3 + 0.3 + 0.025, 0.5, 0.025 / 0.3, 0], atol=1e-15)
+    np.testing.assert_allclose(law.failure(0.25), [0.7, 0.4 / 0.6, 0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(law.failure(0.0), [0.8, 0.4 / 0.6, 0.1 / 0.3, 0.0], atol=1e-15)
+    assert law.measure.tolist() == [0.25, 0.75]
+    np.testing.assert_allclose(GuessAndCheck([0.5, 0.5], 0).measure, [1.0])
+
+
+@pytest.mark.parametrize("widths", [(1,), (1, 1)])
+def test_scaled_is_a_flag(widths):
+    with pytest.raises(ValueError, match=r"^scaled "):
+        function_prior(1, widths, (-1, 2), scaled="no")
+    with pytest.raises(ValueError, match=r"^scaled "):
+        inputs_prior([[1]], 1, scaled=2)
+    with pytest.raises(ValueError, match=r"^flips "):
+        cube_averages(np.ones(4), 1, flips="no")
+    with pytest.raises(ValueError, match=r"^sharp "):
+        guess_and_check_samples(1.0, 0.1, 0.1, sharp="no")
+    with pytest.raises(ValueError, match=r"^scaled "):
+        pinned_parameters(1, (1,), (1,), scaled="no")

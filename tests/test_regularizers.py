@@ -370,3 +370,162 @@ def test_sparse_solutions_do_not_depend_on_units(unit):
 def test_a_scale_beyond_floating_point_is_refused_without_a_warning():
     with pytest.raises(reg.RegularizerError, match="failed at large k"):
         reg.least_hyperbolic_entropy(*problem(), 800.0)
+
+
+# --- exact values ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("size", [0.0, 1e-3, 3.0, 1e5])
+def test_least_radial_of_half_the_square_is_a_shifted_projection(unit, size):
+    """½‖w‖² + zᵀw on x w = y is least at the shortest solution minus z in the null space."""
+    x, y = problem()
+    z = size * unit * np.arange(9.0)
+    found = reg.least_radial(x, unit * y, lambda r: r, z)
+    expected = np.linalg.pinv(x) @ (unit * y) - reg.null_projector(x) @ z
+    np.testing.assert_allclose(found.w, expected, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found.w + z, x.T @ found.dual, atol=1e-11 * np.abs(found.w + z).max()
+    )
+
+
+def test_a_bracket_is_sought_far_out_and_not_for_ever():
+    x, y = np.array([[1.0, 0.0]]), [1.0]
+    slow = reg.least_radial(x, y, lambda r: np.log1p(r) / 20, [0.0, 1.0])  # needs r = e^20
+    radius = np.linalg.norm(slow.w)
+    assert np.log1p(radius) / 20 == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(slow.w, [1.0, -radius], rtol=1e-12)
+    with pytest.raises(reg.RegularizerError, match="never exceeds"):
+        reg.least_radial(x, y, lambda r: np.log1p(r) / 30, [0.0, 1.0])
+
+
+def test_a_tilt_of_the_length_of_the_slope_has_no_minimiser():
+    """The slope tends to that of the tilt and stays below."""
+    with pytest.raises(reg.RegularizerError, match="never exceeds"):
+        reg.least_radial([[1.0, 0.0]], [1.0], lambda r: r / (1 + r), [7.0, 1.0])
+    with pytest.raises(ValueError, match=r"^tilt has"):
+        reg.least_radial([[1.0, 0.0]], [1.0], lambda r: r, [1.0])
+
+
+def test_defects_by_hand():
+    """∂_k H_ij - ∂_i H_kj of metrics that are no Hessians, and of one that is."""
+
+    def metric(w):
+        return np.array([[np.exp(w[1]), 0.0], [0.0, 1.0]])
+
+    assert reg.hessian_map_defect(metric, [0.3, 2.0]) == pytest.approx(np.exp(2), rel=1e-10)
+    assert reg.hessian_map_defect(lambda w: np.diag(w[::-1] ** 3), [0.5, 2.0]) == pytest.approx(
+        12.0, rel=1e-10
+    )
+
+    def hessian(w):  # of w_0² w_1³ + e^{w_0}
+        return np.array([[2 * w[1] ** 3 + np.exp(w[0]), 6 * w[0] * w[1] ** 2],
+                         [6 * w[0] * w[1] ** 2, 6 * w[0] ** 2 * w[1]]])  # fmt: skip
+
+    assert reg.hessian_map_defect(hessian, [0.7, -1.1]) < 1e-10
+
+
+@pytest.mark.parametrize("y", [0.0, 1e-30, 1e-9, 1e9])
+def test_targets_of_any_size_are_met_to_rounding(y):
+    x = np.array([[1.0, 2.0, -0.5]])
+    found = reg.least_hyperbolic_entropy(x, [y], 0.0)
+    np.testing.assert_allclose(x @ found.w, [y], rtol=1e-13)
+    slope = reg.hyperbolic_entropy_slope(found.w, 1.0)
+    np.testing.assert_allclose(slope, x.T @ found.dual, rtol=1e-12)
+
+
+def test_newton_says_where_it_does_not_converge():
+    one, zero = np.ones((1, 1)), np.zeros(1)
+    y = np.ones(1)
+    assert reg._dual_newton(one, y, np.array([-600.0]), zero, zero) is None
+    assert reg._dual_newton(one, y, zero, zero, np.array([1e3])) is None  # overflows at once
+    for size in (1e-6, 1e6):
+        assert reg._dual_newton(one, size * y, np.array([-600.0]), zero, zero) is None
+        assert reg._dual_newton(one, -size * y, np.array([-600.0]), zero, zero) is None
+    apart, far = np.eye(2), np.array([0.0, 1.0])  # the first equation holds from the start
+    assert reg._dual_newton(apart, far, np.array([0.0, -600.0]), np.zeros(2), np.zeros(2)) is None
+    wide = np.array([[1.0, 1e-9]])  # of two features one overflows
+    assert reg._dual_newton(wide, y, np.zeros(2), np.zeros(2), np.array([1e3])) is None
+    twice = np.ones((2, 1))
+    assert reg._dual_newton(twice, np.ones(2), zero, zero, np.zeros(2)) is None  # singular
+    found = reg._dual_newton(one, y, zero, zero, zero)
+    np.testing.assert_allclose(found, np.arcsinh(2) / 2, rtol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [[0.5, 1.0], [-1.0, 0.5], [0.2, -3.0]])
+def test_shapes_lie_inside_the_unit_interval(shape):
+    for function in (reg.weight_magnitudes, reg.root_k):
+        with pytest.raises(ValueError, match=r"^shape has the value .*; allowed: numbers in"):
+            function(1.0, shape)
+    p, q = reg.weight_magnitudes(4.0, 0.6)
+    assert (float(p), float(q)) == pytest.approx((1.0, 4.0))
+    assert float(reg.root_k(4.0, 0.6)) == pytest.approx(2 * (1 + 16))
+
+
+@pytest.mark.parametrize("weights", [[1.0, 0.0], [1.0, -2.0], 0.0])
+def test_weights_are_positive(weights):
+    for function in (reg.least_l2, reg.least_l1):
+        with pytest.raises(ValueError, match=r"^weights has the value .*; allowed: numbers > 0"):
+            function([[1.0, 1.0]], [1.0], weights)
+    with pytest.raises(ValueError, match=r"^weights has"):
+        reg.least_l2([[1.0, 1.0]], [1.0], [1.0, 1.0, 1.0])
+
+
+def test_norms_by_hand():
+    short = reg.least_l2([[3.0, 4.0]], [50.0], [1.0, 4.0])  # w ∝ (3, 1)
+    np.testing.assert_allclose(short.w, [150 / 13, 50 / 13], rtol=1e-14)
+    np.testing.assert_allclose(short.dual, [50 / 13], rtol=1e-14)
+    sparse = reg.least_l1([[3.0, 4.0], [0.0, 1.0]], [-6.0, 0.0], [1.0, 2.0])
+    np.testing.assert_allclose(sparse.w, [-2.0, 0.0], atol=1e-15)
+    assert abs(sparse.dual @ [3.0, 0.0] + 1.0) < 1e-12
+    wide = reg.least_l1([[3.0, 4.0]], [-6.0], [1.0, 2.0])  # 2 at cost 1 each, or 3/2 at cost 2
+    np.testing.assert_allclose(wide.w, [-2.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(wide.dual, [-1 / 3], rtol=1e-14)
+    np.testing.assert_allclose(reg.least_l1([[3.0, 4.0]], [-6.0]).w, [0.0, -1.5], atol=1e-15)
+    vertex = reg.margin_l1([[2.0, 1.0], [1.0, 2.0], [5.0, 5.0]])
+    np.testing.assert_allclose(vertex.w, [1 / 3, 1 / 3], rtol=1e-14)
+    np.testing.assert_allclose(vertex.dual, [1 / 3, 1 / 3, 0.0], atol=1e-15)
+    np.testing.assert_allclose(reg.null_projector([[0.0, 2.0]]), [[1, 0], [0, 0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("margins", [[1e-7, 1e-3], [1e-3, 0.2], [0.5, 30.0]])
+def test_the_stagewise_path_of_orthogonal_samples_is_exact(margins):
+    """Each sample has a coordinate of its own: c sinh(2 c ν)/2 = γ; all are tied throughout."""
+    c = np.array([1.0, 0.5, 3.0])
+    for margin, found in zip(margins, reg.stagewise_margin(np.diag(c), margins), strict=True):
+        np.testing.assert_allclose(found.dual, np.arcsinh(2 * margin / c) / (2 * c), rtol=2e-6)
+        np.testing.assert_allclose(found.w, margin / c, rtol=2e-6)
+
+
+def test_polishing_keeps_the_better_of_two():
+    x, zero = separable(2), np.zeros(4)
+    exact = reg.margin_hyperbolic_entropy(x, 0.0, 2.0)
+    rough = reg.Interpolator(exact.w * (1 + 1e-4), exact.dual * (1 + 1e-4))
+    polished = reg._polished(x, zero, 2.0, rough)
+    np.testing.assert_allclose(polished.w, exact.w, rtol=1e-10)
+    np.testing.assert_allclose(polished.dual, exact.dual, rtol=1e-9, atol=1e-12)
+    # What cannot be polished, as its support is dependent, is kept if it is good enough.
+    twice, half = np.vstack([x, x]), np.append(exact.dual, exact.dual) / 2
+    kept = reg.Interpolator(exact.w, half)
+    assert reg._polished(twice, zero, 2.0, kept) is kept
+    with pytest.raises(reg.RegularizerError, match="relative duality gap of"):
+        reg._polished(twice, zero, 2.0, reg.Interpolator(exact.w * (1 + 1e-4), half))
+    # A support that is not that of the solution: the solution of its equations is worse.
+    wrong = np.where(np.arange(10) == np.flatnonzero(exact.dual == 0)[0], 1.0, 0.0)
+    with pytest.raises(reg.RegularizerError, match="relative duality gap of"):
+        reg._polished(x, zero, 2.0, reg.Interpolator(exact.w, wrong))
+
+
+def test_defaults():
+    x, y = problem()
+    for found, same in (
+        (reg.least_hyperbolic_entropy(x, y, 0.0), reg.least_hyperbolic_entropy(x, y, 0.0, 0.0)),
+        (reg.least_l2(x, y), reg.least_l2(x, y, np.ones(9))),
+        (reg.least_l1(x, y), reg.least_l1(x, y, np.ones(9))),
+        (
+            reg.margin_hyperbolic_entropy(separable(1), 0.0),
+            reg.margin_hyperbolic_entropy(separable(1), 0.0, 1.0),
+        ),
+    ):
+        np.testing.assert_array_equal(found.w, same.w)
+        np.testing.assert_array_equal(found.dual, same.dual)

@@ -309,3 +309,39 @@ def test_mean_square_stability_by_hand():
     for batch in (2, 3):
         with pytest.raises(ValueError, match="at most the 1 samples"):
             shallow.mean_square_threshold([[2.0]], batch)
+
+
+def test_points_on_a_hyperplane_do_not_balance_its_neuron():
+    x = np.array([[0.0], [1.0], [3.0]])
+    net = shallow.ShallowNet(np.ones((1, 1)), np.zeros(1), np.array([2.0]))
+    even = shallow.balanced(net, x)
+    # reach of the two active points: √(2² + 4²), times |v| = 2; their heights add up to 4
+    assert even.w[0, 0] == pytest.approx(np.sqrt(2 * np.sqrt(20) / 4))
+    assert even.v[0] * even.w[0, 0] == pytest.approx(2.0)
+
+
+def test_a_run_that_interpolates_from_the_start_takes_one_step():
+    net = shallow.ShallowNet(np.zeros((1, 1)), np.zeros(1), np.zeros(1))
+    (run,) = shallow.descend([net], [[1.0], [2.0]], [0.0, 0.0], [0.1], updates=9)
+    assert (run.steps, run.mse, run.highest) == (1, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_mean_square_thresholds_do_not_depend_on_units(unit):
+    net, x = polygon()
+    k = shallow.tangent_gram(net, x)[:5, :5]
+    one = shallow.mean_square_threshold(k, 2)
+    assert shallow.mean_square_threshold(unit * k, 2) * unit == pytest.approx(one, rel=3e-8)
+    assert shallow.mean_square_radius(unit * k, one / unit, 2) == pytest.approx(1, abs=1e-7)
+
+
+def test_hyperplanes_that_touch_in_a_chain_are_one():
+    x = np.array([[-1.0], [0.0], [2.0]])
+    net = shallow.ShallowNet(np.ones((4, 1)), -np.array([0.5, 0.5 + 1e-10, 0.5 + 2e-10, 0.9]),
+                             np.array([1.0, 2.0, -4.0, 3.0]))  # fmt: skip
+    weights = shallow.stability_weight(np.ones((2, 1)), [0.5, 0.9], x)
+    found = shallow.stability_norm(net, x, merge=1.5e-10)
+    assert found == pytest.approx(1.0 * weights[0] + 3.0 * weights[1], rel=1e-8)
+    assert shallow.stability_norm(net, x, merge=0.5e-10) == pytest.approx(
+        7.0 * weights[0] + 3.0 * weights[1], rel=1e-8
+    )

@@ -629,3 +629,207 @@ def test_a_flow_ends_at_the_root_mean_square_that_was_asked_for():
 
     np.testing.assert_array_equal(end(3.54e-3), start)
     assert np.abs(end(3.53e-3)).max() < 3e-3
+
+
+# --- exact values ---------------------------------------------------------------------------------
+
+
+def test_products_of_the_others_by_deleting():
+    for depth in (2, 3, 6):
+        w = networks_of(depth, count=4, sign=-1.0)
+        w[1, -1] = 0.0
+        expected = [[np.delete(row, i).prod() for i in range(depth)] for row in w]
+        np.testing.assert_allclose(sol._products_of_others(w), expected, rtol=1e-14)
+
+
+def test_differences_of_squares_keep_their_digits():
+    w = np.array([[1.0, -1.0 - 2.0**-50, 3.0], [1e-160, 2e-160, -1e3]])
+    expected = [[0.0, 2.0**-49, 8.0], [0.0, 0.0, 1e6]]
+    np.testing.assert_allclose(sol._balances(w), expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("log_square", [-60.0, -3.0, 0.0, 5.0, 700.0])
+@pytest.mark.parametrize("beta", [[0.0, 0.0], [0.0, 3.0, 1e-9], [0.0, 1e12, 1e-12, 2.0]])
+def test_the_smallest_square_solves_its_equation(beta, log_square):
+    beta = np.array(beta)
+    x = sol._smallest_square(beta, np.array([log_square]))
+    assert np.log(x + beta).sum() == pytest.approx(log_square, rel=1e-13, abs=1e-12)
+
+
+def test_sharpness_by_hand():
+    """Depth two: the Hessian is ((w₂², 2w₁w₂ - 1), (2w₁w₂ - 1, w₁²)); at w = 0 it is 1."""
+    for a, b in ((2.0, 3.0), (-0.5, 0.25), (0.0, 2.0)):
+        mean, half, off = (a * a + b * b) / 2, (a * a - b * b) / 2, 2 * a * b - 1
+        assert float(sol.scalar_sharpness([a, b])) == pytest.approx(mean + np.hypot(half, off))
+    assert float(sol.scalar_sharpness([0.0, 0.0])) == pytest.approx(1.0)
+    assert float(sol.scalar_sharpness([0.0, 0.0, 0.0])) == 0.0
+    w = np.array([0.7, -1.3, 0.4])
+    assert sol.scalar_sharpness(w) == sol.scalar_sharpness(w)
+    assert w.tolist() == [0.7, -1.3, 0.4]
+
+
+def test_the_edge_of_the_invariant_set_belongs_to_it():
+    """At (1, 1), φ = 2: η = √2 gives η φ = 2√2 exactly, and the rest of the conditions holds."""
+    assert sol.in_invariant_set([1.0, 1.0], np.sqrt(2))
+    assert not sol.in_invariant_set([1.0, 1.0], np.sqrt(2) * (1 + 1e-12))
+    assert sol.in_invariant_set([1.0, 1.0], [0.5, 1.5]).tolist() == [True, False]
+    assert sol.in_invariant_set([[1.0, 1.0], [1.0, -1.0], [0.0, 3.0]], 0.5).tolist() == [
+        True, False, False
+    ]  # fmt: skip
+    # A product far above one is mapped below zero by a step that is small at the solution.
+    assert not sol.in_invariant_set([3.0, 3.0], 0.3)
+    assert sol.in_invariant_set([3.0, 3.0], 0.01)
+
+
+def test_an_orbit_by_hand():
+    """Two equal weights: p⁺ = p(1 - η(p - 1))²; what is burnt is not kept."""
+    p, path = 0.5, []
+    for _ in range(6):
+        p = p * (1 - 0.4 * (p - 1)) ** 2
+        path.append(p)
+    np.testing.assert_allclose(sol.frozen_orbit([2.0, 2.0], 0.4, 0.5, 0, 6), path, rtol=1e-12)
+    np.testing.assert_allclose(sol.frozen_orbit([2.0, 2.0], 0.4, 0.5, 4, 2), path[4:], rtol=1e-12)
+    # three different weights: after one step up, a factor is negative
+    first = float(sol.frozen_map([1.0, 2.0, 3.0], 1.5, 0.9))
+    assert float(sol.frozen_map([1.0, 2.0, 3.0], 1.5, first)) < 0 < first
+    with pytest.raises(ValueError, match=r"leaves the positive products at step 2$"):
+        sol.frozen_orbit([1.0, 2.0, 3.0], 1.5, 0.9, 1, 1)
+    assert sol.frozen_orbit([1.0, 2.0, 3.0], 1.5, 0.9, 0, 1) == pytest.approx(first)
+    for product in (0.0, [0.5, -0.5], [1.0, 0.0]):
+        with pytest.raises(ValueError, match=r"^product has the entry"):
+            sol.frozen_orbit([1.0, 1.0], 0.1, product, 0, 1)
+    with pytest.raises(ValueError, match=r"^burn is -1"):
+        sol.frozen_orbit([1.0, 1.0], 0.1, 0.5, -1, 1)
+
+
+def test_squared_regression_of_one_sample_by_hand():
+    """x = 2, N = 1: h = 4η r, and x(u²e^{-2ξ} - v²e^{2ξ}) = y is a quadratic in e^{2ξ}."""
+    u, v, x, y, eta = 1.5, 0.5, 2.0, 1.0, 0.01
+    h = 2 * eta * x * (x * (u * u - v * v) - y)
+    after = sol.squared_step([u], [v], [[x]], [y], eta)
+    np.testing.assert_allclose(np.ravel(after), [u * (1 - h), v * (1 + h)], rtol=1e-15)
+    end = sol.squared_solution([u], [v], [[x]], [y])
+    square = (y / x + np.hypot(y / x, 2 * u * v)) / 2
+    np.testing.assert_allclose([end.u[0], end.v[0]], [square**0.5, u * v / square**0.5])
+    phi = float(sol.squared_sharpness(end.u, end.v, [[x]]))
+    assert phi == pytest.approx(4 * x * x * (2 * square - y / x), rel=1e-12)
+    # s = u² + v² changes by (m²/s - s) h² = -(2uv)² h²/s: one direction, one eigenvalue
+    s = 2 * square - y / x
+    drift = 4 * x * x * ((y / x) ** 2 / s - s) * h * h
+    assert float(sol.squared_drift([u], [v], [[x]], [y], eta)) == pytest.approx(drift, rel=1e-9)
+
+
+def test_two_samples_count_half_each():
+    u, v, eta = np.array([1.0, 0.5]), np.array([0.2, 0.9]), 0.05
+    x, y = np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([0.3, -0.2])
+    residual = x @ (u**2 - v**2) - y
+    h = 2 * eta * x.T @ residual / 2
+    np.testing.assert_allclose(sol.squared_step(u, v, x, y, eta), [u * (1 - h), v * (1 + h)])
+    kernel = 2 * (x * (u**2 + v**2)) @ x.T
+    assert float(sol.squared_sharpness(u, v, x)) == pytest.approx(np.linalg.eigvalsh(kernel)[-1])
+
+
+@pytest.mark.parametrize("far", [1.0, 1e3])
+def test_newton_reaches_the_targets_to_rounding(far):
+    u, v, x, y = regression(seed=8, scale=0.1)
+    end = sol.squared_solution(u, v, x, far * y)
+    error = np.abs(x @ (end.u**2 - end.v**2) - far * y).max()
+    assert error < 1e-12 * (far + np.max(np.abs(x) @ (end.u**2 + end.v**2)))
+    np.testing.assert_allclose(end.u * end.v, u * v, rtol=1e-12)
+    # u e^{ξ} = u₀ with ξ in the row space of x
+    xi = np.log(u / end.u)
+    np.testing.assert_allclose(x.T @ np.linalg.lstsq(x.T, xi)[0], xi, atol=1e-12)
+
+
+def test_targets_of_the_start_need_no_step():
+    u, v, x, _ = regression()
+    end = sol.squared_solution(u, v, x, x @ (u**2 - v**2))
+    np.testing.assert_array_equal(end.u, u)
+    np.testing.assert_array_equal(end.v, v)
+    assert end.iterations == 1
+
+
+@pytest.mark.parametrize("shape", ["y", "u", "v"])
+def test_shapes_of_squared_regression_are_named(shape):
+    given = dict(zip("uvxy", regression(), strict=True))
+    for bad in (1.0, np.ones(2), np.ones((3, 2))):
+        with pytest.raises(ValueError, match=f"^{shape} has shape .*for x of shape"):
+            sol.squared_solution(**{**given, shape: bad})
+    with pytest.raises(ValueError, match=r"^y has shape"):
+        sol.squared_solution(given["u"], given["v"], np.ones(9), 1.0)
+
+
+def test_the_parts_of_a_frozen_flow():
+    rng = np.random.default_rng(2)
+    rows, move = rng.normal(size=(3, 5)), rng.normal(size=5)
+    rows = np.vstack([rows, rows[0], 1e-9 * rng.normal(size=5)])  # one dependent, one negligible
+    frozen = sol._Frozen(rows, lambda z: z)
+    assert frozen.rates.shape == (3,)
+    np.testing.assert_allclose(frozen.basis @ frozen.basis.T, np.eye(3), atol=1e-7)
+    np.testing.assert_allclose(frozen.linear(move), -rows.T @ (rows @ move), atol=1e-6)
+    kernel = rows[:4].T @ rows[:4]
+    exact = expm(-0.1 * kernel) @ move
+    np.testing.assert_allclose(frozen.apply(np.exp(-0.1 * frozen.rates), 1.0, move), exact,
+                               atol=1e-7)  # fmt: skip
+    np.testing.assert_allclose(frozen.apply(np.full(3, 0.25), 0.25, move), 0.25 * move)
+
+
+def test_a_flow_by_default_is_accurate_to_a_millionth_and_a_tiny_residual():
+    residuals, theta = small_network()
+    default = sol.least_squares_solution(residuals, theta)
+    same = sol.least_squares_solution(residuals, theta, tolerance=1e-6, stop=1e-11)
+    np.testing.assert_array_equal(default, same)
+    near = [9e-12, -9e-12]  # as residuals: within the default, so that they stay
+    np.testing.assert_array_equal(sol.least_squares_solution(lambda z: z, near), near)
+    assert (np.abs(sol.least_squares_solution(lambda z: z, [1.1e-11, 1.1e-11])) < 1e-11).all()
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_a_factor_in_the_loss_changes_no_end(unit):
+    residuals, theta = small_network()
+    end = sol.least_squares_solution(residuals, theta, tolerance=1e-8)
+    found = sol.least_squares_solution(lambda z: unit * residuals(z), theta, tolerance=1e-8,
+                                       stop=unit * 1e-11)  # fmt: skip
+    np.testing.assert_allclose(found, end, atol=1e-6)
+
+
+def test_a_flow_that_rests_away_from_zero_loss_says_where():
+    import torch
+
+    with pytest.raises(flow.FlowError, match=r"^residuals: the flow rests at 1\.0e\+00; is zero"):
+        sol.least_squares_solution(lambda z: torch.stack([z[0] - 1, z[0] + 1]), [0.5, 0.0])
+
+
+def test_signs_and_crossings_are_those_of_each_start():
+    """A start that would end at a saddle in no batch, whatever the signs of the others."""
+    for other in ([0.0, 2.0, 3.0], [-0.1, 2.0, 3.0], [-1.0, -1.0, 2.0], [2.0, 3.0, -0.1]):
+        both = sol.scalar_solution([other, [1.0, 1.0, 1.0], other])
+        np.testing.assert_allclose(both[1], 1.0, rtol=1e-14)
+        np.testing.assert_allclose(both[0], sol.scalar_solution(other), rtol=1e-13)
+        np.testing.assert_allclose(both[2], both[0], rtol=1e-14)
+    with pytest.raises(ValueError, match="saddle"):
+        sol.scalar_solution([[1.0, 2.0, 3.0], [-0.5, 0.5, 2.0]])
+
+
+def test_residuals_of_exactly_the_size_asked_for_are_the_end():
+    start = np.full(2, 2.0**-10)
+    np.testing.assert_array_equal(
+        sol.least_squares_solution(lambda z: z, start, stop=2.0**-10), start
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_overflow_are_shortened_without_a_warning(seed):
+    """From weights far below the targets, and some of exactly zero, which stay zero."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(4, 12)), 1e3 * rng.normal(size=4)
+    u, v = 1e-5 * np.exp(0.3 * rng.normal(size=(2, 12)))
+    u[0] = v[1] = 0.0
+    end = sol.squared_solution(u, v, x, y)
+    np.testing.assert_allclose(x @ (end.u**2 - end.v**2), y, rtol=1e-9)
+    assert end.u[0] == end.v[1] == 0.0
+
+
+def test_a_run_of_one_step():
+    path = sol.scalar_descent([1.0, 2.0], 0.1, 1)
+    np.testing.assert_array_equal(path, [[1.0, 2.0], sol.scalar_step([1.0, 2.0], 0.1)])

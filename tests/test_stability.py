@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -450,3 +451,106 @@ def test_the_ends_of_ranges():
         stability.growth_rate(lambda x: x * [[1.0], [0.0]], np.ones((2, 1)), 0.1, 0, 100)
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="vanish or overflow"):
         stability.growth_rate(lambda x: x, np.ones((2, 1)), [0.1, 1e200], 0, 100)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("delay", "period"), [(0, 24), (1, 24), (2, 20), (3, 14), (5, 22), (7, 30)]
+)
+@pytest.mark.parametrize(("steps", "transient"), [(100, 0.5), (431, 0.0), (431, 0.7)])
+def test_growth_is_the_slope_of_mean_squares(kind, delay, period, steps, transient):
+    """Over whole periods 2(2τ+1) of the edge, at least 24 steps if that many fit; eight or more."""
+    curvatures, start = np.array([0.3, 1.0]), np.array([0.7, -1.0])
+    c = 0.9 * stability.momentum_threshold(delay, 0.3, kind=kind)
+    windows = max(steps // period, 8)
+    count = windows * period
+    path = [[x0] * (delay + 1) + list(loop(c * a, delay, 0.3, kind, 0.0, count, x0))
+            for a, x0 in zip(curvatures, start, strict=True)]  # fmt: skip
+    squares = ((curvatures[:, None] * np.array(path)[:, :count]) ** 2).sum(axis=0)
+    logs = np.log(squares.reshape(windows, period).mean(axis=1)) / 2
+    first = int(transient * windows)
+    slope = np.polyfit(period * np.arange(first, windows), logs[first:], 1)[0]
+    found = stability.growth_rate(
+        lambda x: curvatures * x, start, c, delay, steps, momentum=0.3, kind=kind,
+        transient=transient,
+    )  # fmt: skip
+    assert float(found) == pytest.approx(slope, rel=1e-8, abs=1e-12)
+    assert found.shape == ()
+
+
+def test_growth_by_default_forgets_the_first_half_and_has_no_momentum():
+    def rate(**options):
+        return float(stability.growth_rate(lambda x: [0.5, 0.02] * x, [1e3, 1.0], 1.0, 1, 300,
+                                           **options))  # fmt: skip
+
+    assert rate() == rate(transient=0.5, momentum=0.0, kind="heavy ball")
+    assert rate() != rate(transient=0.4)
+    assert rate() != rate(momentum=0.1)
+    assert rate(momentum=0.1) != rate(momentum=0.1, kind="shifted")
+
+
+def test_a_run_leaves_its_start_alone():
+    start = np.ones((2, 1))
+    stability.growth_rate(lambda x: x, start, 0.1, 1, 100)
+    stability.delayed_descent(lambda x: x, start, 0.1, 1, [3])
+    assert (start == 1).all()
+    run = stability.delayed_descent(lambda x: x, start, 0.1, 1, [0, 3])
+    assert (run.weights[0] == 1).all()
+
+
+def test_a_run_by_default():
+    """No momentum, the heavy ball, and a bound of a million."""
+
+    def run(**options):
+        return stability.delayed_descent(lambda x: x, [1.0], 3.0, 0, [19, 20], **options)
+
+    assert run().weights.ravel().tolist() == [-(2.0**19), -(2.0**19)]  # 2**20 is above 10**6
+    assert run().diverged
+    assert run(bound=2.0**20).weights.ravel().tolist() == [-(2.0**19), 2.0**20]
+    later = [stability.delayed_descent(lambda x: x, [1.0], 0.3, 2, [9], momentum=0.4, **options)
+             for options in ({}, {"kind": "heavy ball"}, {"kind": "shifted"})]  # fmt: skip
+    assert later[0].weights == later[1].weights != later[2].weights
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("momentum", [0.0, 1e-9, 0.3, 0.999])
+@pytest.mark.parametrize("delay", [1, 2, 30])
+def test_thresholds_are_exact_to_rounding(kind, momentum, delay):
+    """The root on the circle and c together, polished with more digits."""
+    c = stability.momentum_threshold(delay, momentum, kind=kind)
+    roots = np.roots(stability.characteristic_polynomial(c, delay, momentum, kind=kind))
+    largest = roots[np.abs(roots).argmax()]
+
+    def equation(theta, c):
+        z = mpmath.expj(theta)
+        late = 1 if kind == "heavy ball" else z**-delay
+        value = z - 1 - momentum * late * (1 - 1 / z) + c * z**-delay
+        return [value.real, value.imag]
+
+    with mpmath.workdps(30):
+        exact = mpmath.findroot(equation, (float(np.angle(largest)), c))
+    assert c == pytest.approx(float(exact[1]), rel=2e-14 / (1 - momentum))
+
+
+def test_a_law_of_delays_by_hand():
+    assert stability.random_delay_threshold([0.5, 0.5]) == pytest.approx(2.0, rel=1e-15)
+    p = stability.random_delay_polynomial(0.4, [0.25, 0.75])
+    np.testing.assert_allclose(p, [1.0, 0.1 - 1, 0.3], rtol=1e-15)
+    with pytest.raises(ValueError, match=r"^law is not symmetric"):
+        stability.random_delay_threshold([0.3 + 1.5e-12, 0.4, 0.3 - 1.5e-12])
+    for law in ([0.5, 0.5 + 2e-12], [0.5, 0.5 - 2e-12], [1.0 + 1e-3, -1e-3]):
+        with pytest.raises(ValueError, match=r"^law sums to"):
+            stability.random_delay_polynomial(0.4, law)
+    stability.random_delay_polynomial(0.4, [0.0, 0.5, 0.5 + 5e-13])
+
+
+def test_rates_by_hand():
+    assert stability.fastest_delayed_rate(0) == (1.0, 0.0)
+    assert stability.fastest_delayed_rate(2) == pytest.approx((4 / 27, 2 / 3), rel=1e-15)
+    assert stability.decay_threshold(0, 0.25) == 1.75
+    assert stability.momentum_threshold(0, 0.25, kind="shifted") == 2.5
+    assert float(stability.random_worker_threshold(3)) == pytest.approx(1.0, rel=1e-15)
+    assert stability.mean_square_radius(0.5, 0, 0.5) == pytest.approx(0.25 + 0.0625, rel=1e-12)
+    assert float(stability.impulse_energy(1e-3, 2)) == pytest.approx(
+        (1 + np.sin(2.5 * 1e-3)) / 2e-3 / np.cos(2.5e-3), rel=1e-5
+    )

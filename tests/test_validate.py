@@ -222,3 +222,28 @@ def test_what_is_of_the_right_type_is_not_copied():
     assert _validate.indices(whole, "i", 3, (3,)) is whole
     assert _validate.shaped(whole, "s", (3,)) is whole
     assert _validate.times(whole + 0.5, "t").dtype == np.float64
+
+
+def test_whole_numbers_reach_to_two_to_the_53():
+    top = 2.0**53
+    assert _validate._whole([-top, top], "n", None, "whole numbers").tolist() == [-(2**53), 2**53]
+    for bad in ([0.0, top + 2], [-top - 2, 0.0], [0.0, 0.5]):
+        with pytest.raises(ValueError, match=r"^n .*; allowed: whole numbers"):
+            _validate._whole(bad, "n", None, "whole numbers")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [(range(6), "0, 1, 2, 3, 4, 5"), ([5, 3, 5], "3, 5"),
+                         (range(7), "0, 1, 2, 3, 4, 5, ...")]
+)  # fmt: skip
+def test_at_most_six_values_are_said(values, said):
+    assert _validate._some(np.array(list(values))) == said
+
+
+def test_times_begin_at_the_least_that_is_allowed():
+    assert _validate.times([2.0, 3.0], "t", minimum=2).tolist() == [2.0, 3.0]
+    with pytest.raises(ValueError, match=r"^t starts at 2; allowed: .*, all >= 2.5"):
+        _validate.times([2.0, 3.0], "t", minimum=2.5)
+    assert _validate.times([-5.0], "t").tolist() == [-5.0]
+    with pytest.raises(ValueError, match=r"^t does not increase strictly"):
+        _validate.times([1.0, 2.0, 2.0], "t")
