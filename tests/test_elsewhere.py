@@ -109,12 +109,12 @@ def test_a_record_replaces_what_it_has_of_the_same_name_and_keeps_the_order(
     found: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "machines.json"
-    later = {**found, "commit": "later", "chapters": found["chapters"][:1]}
+    later = {**found, "system": "later", "chapters": found["chapters"][:1]}
     for name, entry in (("a", found), ("b", found), ("a", later)):
         elsewhere.keep(entry, name, path)
     kept = json_files.read(path)["environments"]
     assert list(kept) == ["a", "b"]
-    assert [entry["commit"] for entry in kept.values()] == ["later", found["commit"]]
+    assert [entry["system"] for entry in kept.values()] == ["later", found["system"]]
     assert [len(entry["chapters"]) for entry in kept.values()] == [1, 2]
 
 
@@ -123,13 +123,14 @@ def test_chapters_of_one_environment_can_be_recorded_one_at_a_time(
 ) -> None:
     path = tmp_path / "machines.json"
     one, two = found["chapters"]
-    for kernel, row in (("x", one), ("y", two), ("x", {**one, "largest": 0.7})):
+    for kernel, row in (("x", one), ("y", two), ("x", {**one, "largest": 0.7, "commit": "z"})):
         elsewhere.keep({**found, "kernels": [kernel], "chapters": [row]}, "a", path)
     kept = json_files.read(path)["environments"]["a"]
     assert kept["kernels"] == ["x", "y"]
     rows = kept["chapters"]
     assert [row["chapter"] for row in rows] == [one["chapter"], two["chapter"]]
     assert [row["largest"] for row in rows] == [0.7, two["largest"]]
+    assert [row["commit"] for row in rows] == ["z", two["commit"]]
 
 
 def test_the_command_fails_where_a_number_has_moved(

@@ -25,8 +25,8 @@ from ibbook.execute import versions
 #: Where the record that the book shows is committed, from its root.
 RECORD = Path("benchmarks") / "machines.json"
 SCHEMA = 1
-#: What two runs have in common that can be shown as one.
-_SAME = ("commit", "versions", "system", "settings")
+#: What runs of chapters, of one commit or several, have in common that are shown as one.
+_SAME = ("versions", "system", "settings")
 #: Where an object without a better name lies in memory.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 #: Environment variables that choose threads or kernels; those that are set are recorded.
@@ -63,15 +63,15 @@ def run(
         JSON-ready: what is here ("system", "settings", "kernels", "versions"), and the "chapters".
     """
     apart = Book.at(book.root, book.build / "elsewhere")
+    here = commit(book.root)
     trials = seeds.run(apart, docnames, [0], jobs)
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(book.root),
         "versions": versions(),
         "system": f"{platform.system()} {platform.machine()}",
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
         "kernels": sorted({kernel for t in trials for kernel in t.result["kernels"]}),
-        "chapters": [_judged(trial, numbers) for trial in trials],
+        "chapters": [{"commit": here, **_judged(trial, numbers)} for trial in trials],
     }
 
 
