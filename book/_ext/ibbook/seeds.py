@@ -213,5 +213,5 @@ def record(book: Book, trials: Sequence[Trial]) -> dict[str, Any]:
         "commit": commit(book.root),
         "versions": versions(),
         "shifts": sorted({trial.shift for trial in trials}),
-        "chapters": summary(trials),
+        "chapters": [row for row in summary(trials) if row["claims"]],  # not the opening pages
     }
