@@ -294,6 +294,7 @@ def descend_then_flow(
     FlowError
         The solver gives up.
     """
+    _validate.flag(discrete, "discrete")  # before the descent, which may take long
     direct_times = _validate.times(record_at, "record_at", minimum=1)
     s_direct = np.log(direct_times)
     s_flow = _validate.times(s_eval, "s_eval")

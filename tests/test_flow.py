@@ -1208,6 +1208,15 @@ def test_the_flow_begins_after_all_of_the_descent(record_at, s_eval):
         flow.descend_then_flow(np.eye(2), 0.1, record_at, s_eval)
 
 
+def test_no_step_is_taken_where_an_argument_is_wrong(monkeypatch):
+    def never(*args, **options):
+        raise AssertionError("descended")
+
+    monkeypatch.setattr(flow, "gradient_descent", never)
+    with pytest.raises(ValueError, match="discrete"):
+        flow.descend_then_flow(PAIR, 0.1, [10], [5.0], discrete="yes")
+
+
 def test_the_flow_may_begin_after_one_step():
     run = flow.descend_then_flow(np.eye(2), 0.1, [1], [1e-3, 1.0])
     np.testing.assert_array_equal(run.s, [0.0, 1e-3, 1.0])

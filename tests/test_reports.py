@@ -30,6 +30,28 @@ CONTRADICTED = {"id": "s-thm2", "status": "contradicted", "because": "it is <off
                 "grade": "exact instance", "scope": "", "comparisons": [RATE]}  # fmt: skip
 SKIPPED = {"id": "s-thm3", "status": "not checked", "because": "no & data", "comparisons": []}
 
+HEAD = """\
+<table class="ib-table"><thead><tr>
+<th scope="col">quantity</th>
+<th scope="col">measured</th>
+<th scope="col"><span class="visually-hidden">relation</span></th>
+<th scope="col">predicted</th>
+<th scope="col">error</th>
+<th scope="col">tolerance</th>
+<th scope="col">n</th>
+</tr></thead><tbody>
+"""
+DECAY = """\
+<tr><th scope="row">decay</th>
+<td>-0.500 ± 0.01</td>
+<td>≈</td>
+<td>-0.500</td>
+<td>&lt; 0.002</td>
+<td>0.02</td>
+<td>1</td>
+</tr>
+"""
+
 SHOWN = {
     "HOLDS": (
         """\
@@ -43,15 +65,9 @@ s-thm1: bound respected on 2 instances (slack 0.75)
         """\
 <div class="ib-claim ib-bound-respected" id="claim-s-thm1">
 <p class="ib-claim-title"><a href="#s-thm1"><code>s-thm1</code></a> <span class="ib-status">bound respected on 2 instances (slack 0.75)</span></p>
-<table class="ib-table"><thead><tr>
-<th scope="col">quantity</th>
-<th scope="col">measured</th>
-<th scope="col"><span class="visually-hidden">relation</span></th>
-<th scope="col">predicted</th>
-<th scope="col">error</th>
-<th scope="col">tolerance</th>
-<th scope="col">n</th>
-</tr></thead><tbody>
+"""
+        + HEAD
+        + """\
 <tr><th scope="row">x &lt; 1</th>
 <td>0.25</td>
 <td>≤</td>
@@ -61,14 +77,9 @@ s-thm1: bound respected on 2 instances (slack 0.75)
 <td>1</td>
 </tr>
 <tr class="ib-control"><th scope="row">control: a &amp; b</th><td>0.25 against 0.1</td><td colspan="5">fails, as it must</td></tr>
-<tr><th scope="row">decay</th>
-<td>-0.500 ± 0.01</td>
-<td>≈</td>
-<td>-0.500</td>
-<td>&lt; 0.002</td>
-<td>0.02</td>
-<td>1</td>
-</tr>
+"""
+        + DECAY
+        + """\
 <tr class="ib-control"><th scope="row">control: p</th><td>-2</td><td colspan="5">fails, as it must</td></tr>
 <tr class="ib-control"><th scope="row">control: q</th><td>-0.5 against -1</td><td colspan="5">fails, as it must</td></tr>
 </tbody></table>
@@ -85,23 +96,12 @@ s-thm2: contradicted: it is <off>
         """\
 <div class="ib-claim ib-contradicted" id="claim-s-thm2">
 <p class="ib-claim-title"><a href="#s-thm2"><code>s-thm2</code></a> <span class="ib-status">contradicted: it is &lt;off&gt;</span></p>
-<table class="ib-table"><thead><tr>
-<th scope="col">quantity</th>
-<th scope="col">measured</th>
-<th scope="col"><span class="visually-hidden">relation</span></th>
-<th scope="col">predicted</th>
-<th scope="col">error</th>
-<th scope="col">tolerance</th>
-<th scope="col">n</th>
-</tr></thead><tbody>
-<tr><th scope="row">decay</th>
-<td>-0.500 ± 0.01</td>
-<td>≈</td>
-<td>-0.500</td>
-<td>&lt; 0.002</td>
-<td>0.02</td>
-<td>1</td>
-</tr>
+"""
+        + HEAD
+        + """\
+"""
+        + DECAY
+        + """\
 <tr class="ib-control"><th scope="row">control: p</th><td>-2</td><td colspan="5">holds, as it must</td></tr>
 <tr class="ib-control"><th scope="row">control: q</th><td>-0.5 against -1</td><td colspan="5">holds, as it must</td></tr>
 </tbody></table>
