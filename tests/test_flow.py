@@ -204,14 +204,14 @@ def test_repeated_samples_share_the_dual():
 
 
 def test_many_samples_are_followed_in_the_span_of_those_that_matter():
-    # N = d = 60 > 32 is cut in segments; it must not change the solution
+    # the samples that are left out of a segment must not change the solution
     rng = np.random.default_rng(3)
     signed = rng.normal(size=(60, 80)) + 0.3
     options = {"loss": LOGISTIC}
     s = np.array([5.0, 9.0, 19.0, 100.0, 3000.0])
     cut = flow.log_time_flow(signed, 0.01, np.zeros(80), 5.0, s, **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "_SMALL", 1000)
+        patch.setattr(flow, "_FIRST_SEGMENT", 1e4)
         patch.setattr(flow, "_NEGLIGIBLE", -np.inf)
         whole = flow.log_time_flow(signed, 0.01, np.zeros(80), 5.0, s, **options)
     np.testing.assert_allclose(cut.weights, whole.weights, rtol=1e-8, atol=1e-8)
@@ -222,6 +222,26 @@ def test_many_samples_are_followed_in_the_span_of_those_that_matter():
     np.testing.assert_allclose(woken.weights, whole.weights, rtol=1e-8, atol=1e-8)
     solution = hard_margin(signed)
     assert cut.time_loss[-1] == pytest.approx(solution.w @ solution.w / 0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("n", "d"), [(20, 10), (60, 60), (7, 33)])
+def test_late_times_cost_few_steps(n, d, seed, loss, monkeypatch):
+    """From e^(10^4) to e^(10^8), where the weights round by 10^-8 and the flow is affine."""
+    calls = Calls(monkeypatch)
+    rng = np.random.default_rng(seed)
+    signed = rng.normal(size=(n, d))
+    signed *= np.sign(signed[:, :1])
+    signed[:, 0] += np.sign(signed[:, 0])
+    hard, step = hard_margin(signed), 1 / np.linalg.norm(signed, 2) ** 2
+    s = np.array([20.0, 1e4, 1e6, 1e8])
+    run = flow.log_time_flow(signed, step, 7 * hard.w, 7.0, s, loss=loss)
+    on = hard.support
+    for time, w in zip(s[1:], run.weights[1:], strict=True):
+        residual = signed[on] @ (w - time * hard.w) - np.log(step / hard.dual[on])
+        np.testing.assert_allclose(residual, 0, atol=1e-15 * 100 * time)
+    assert sum(solution.nfev for _, solution, _ in calls.seen) < 6000
 
 
 PAIR = np.array([[1.0, 0.0], [1.0, 1.0]])
@@ -1007,7 +1027,8 @@ def test_the_solver_is_given_the_tolerance(name, monkeypatch):
     FLOWS[name](rtol=1e-6)
     *warm_up, (_, _, options) = calls.seen
     assert (options["rtol"], options["atol"]) == (1e-6, 1e-6)
-    assert options["method"] == ("Radau" if "diagonal" in name else "LSODA")
+    methods = {"plain": "BDF", "diagonal": "Radau", "short diagonal": "Radau"}
+    assert options["method"] == methods.get(name, "LSODA")
     assert (options["jac"] is None) == (name == "layers")
     for _, _, others in warm_up:
         assert max(others["rtol"], others["atol"]) <= 1e-6
