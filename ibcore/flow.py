@@ -1248,7 +1248,7 @@ def _flow_of(
         curvature = np.exp(s - loss.exponent(margins)) * loss.exponent_slope(margins)
         return np.asarray(-(columns * curvature) @ rows)
 
-    rounding = _ROUNDING * float(np.abs(w).max(initial=0.0))
+    rounding = _ROUNDING * float(np.abs(w).max())
     start = np.zeros(rows.shape[1])
     path = _solve(velocity, jacobian, start, s, times, rtol, method="BDF", atol=rounding)
     return np.asarray(w + path @ basis.T)

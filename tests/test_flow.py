@@ -1043,6 +1043,12 @@ def test_a_tolerance_below_rounding_is_that_of_the_change_only(monkeypatch):
     assert (calls.seen[-1][-1]["rtol"], calls.seen[-1][-1]["atol"]) == (1e-13, 1e-17)
 
 
+def test_no_step_is_asked_for_more_than_the_rounding_of_the_weights_leaves(monkeypatch):
+    calls = Calls(monkeypatch)
+    flow.log_time_flow(np.eye(2), 1.0, [-1e6, 1.0], -1e6, [-1e6 + 1.0])
+    assert calls.seen[-1][-1]["atol"] == pytest.approx(3000 * 2.0**-52 * 1e6, rel=1e-9)
+
+
 def test_interpolation_is_solved_by_the_method_and_to_the_tolerance_it_names(monkeypatch):
     calls = Calls(monkeypatch)
     flow.flow_to_interpolation(lambda z: -z, [1.0], lambda z: z, stop=0.5, rtol=1e-4)
