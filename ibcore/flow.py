@@ -20,7 +20,7 @@ networks, heavy tails); the method is this book's, and so is its stochastic twin
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -245,11 +245,10 @@ def log_time_flow(
     rtol = _validate.positive(rtol, "rtol")
     _check_speed(signed, w, s, loss)
     pieces = [w[None]] if times[0] == s else []
-    for end in _segment_ends(s, float(times[-1])):
-        inside = times[(times > s) & (times < end)]
-        path = _segment(signed, step_size, w, s, np.append(inside, end), loss, rtol, discrete)
-        pieces.append(path if end in times else path[:-1])
-        w, s = path[-1], end
+    for stops, wanted in _segments(s, times):
+        path = _segment(signed, step_size, w, s, stops, loss, rtol, discrete)
+        pieces.append(path[:wanted])
+        w, s = path[-1], stops[-1]
         _check_pull(signed, w, loss)
     weights = np.concatenate(pieces)
     return Flow(times, weights, log_total_loss(signed, weights, loss))
@@ -846,7 +845,8 @@ def layered_flow(
     Notes
     -----
     Nacson et al. 2019, Convergence of Gradient Descent on Separable Data (linear networks of any
-    depth). `models.deep_linear_gradients` gives the gradients; the Jacobian is by differences.
+    depth). `models.deep_linear_gradients` gives the gradients; the Jacobian is by differences. The
+    solver, its segments and what it is asked for are those of `log_time_flow`.
     """
     _validate.instance(loss, "loss", Loss)
     signed = _validate.matrix(signed, "signed")
@@ -868,8 +868,14 @@ def layered_flow(
         pull = np.exp(s - loss.exponent(signed @ end_to_end(parts))) @ signed
         return np.concatenate([g.ravel() for g in deep_linear_gradients(parts, pull)])
 
-    origin = np.concatenate([layer.ravel() for layer in start])
-    path = _solve(velocity, None, origin, s, times, rtol)
+    state = np.concatenate([layer.ravel() for layer in start])
+    pieces = [state[None]] if times[0] == s else []
+    for stops, wanted in _segments(s, times):
+        rounding = _ROUNDING * float(np.abs(state).max())
+        part = _solve(velocity, None, state, s, stops, rtol, method="BDF", atol=rounding)
+        pieces.append(part[:wanted])
+        state, s = part[-1], stops[-1]
+    path = np.concatenate(pieces)
     return [
         part.reshape(len(times), *shape)
         for part, shape in zip(np.split(path, cuts, axis=1), shapes, strict=True)
@@ -1181,14 +1187,17 @@ def _solve(
     return path
 
 
-def _segment_ends(s: float, end: float) -> list[float]:
-    """Return the ends of the segments, each twice as long as the one before."""
-    ends, length = [], _FIRST_SEGMENT
-    while s + length < end:
-        s += length
-        ends.append(s)
-        length *= 2
-    return [*ends, end] if end > s else ends
+def _segments(s: float, times: FloatArray) -> Iterator[tuple[FloatArray, int]]:
+    """Cut the time from s on in segments, each twice as long as the one before.
+
+    Yields the times > s in a segment, its end last, and how many of them were asked for.
+    """
+    length = _FIRST_SEGMENT
+    while s < times[-1]:
+        end = min(s + length, float(times[-1]))
+        stops = np.union1d(times[(times > s) & (times <= end)], end)
+        yield stops, int(np.isin(stops, times).sum())
+        s, length = end, 2 * length
 
 
 def _segment(

@@ -224,7 +224,14 @@ def test_many_samples_are_followed_in_the_span_of_those_that_matter():
     assert cut.time_loss[-1] == pytest.approx(solution.w @ solution.w / 0.01, rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC])
+def test_segments_are_twice_as_long_as_the_ones_before_them():
+    cut = list(flow._segments(0.0, np.array([0.0, 5.0, 10.0, 12.0, 100.0])))
+    assert [list(stops) for stops, _ in cut] == [[5, 10], [12, 30], [70], [100]]
+    assert [wanted for _, wanted in cut] == [2, 1, 0, 1]
+    assert list(flow._segments(3.0, np.array([3.0]))) == []
+
+
+@pytest.mark.parametrize("loss", [EXPONENTIAL, LOGISTIC], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("n", "d"), [(20, 10), (60, 60), (7, 33)])
 def test_late_times_cost_few_steps(n, d, seed, loss, monkeypatch):
@@ -242,6 +249,25 @@ def test_late_times_cost_few_steps(n, d, seed, loss, monkeypatch):
         residual = signed[on] @ (w - time * hard.w) - np.log(step / hard.dual[on])
         np.testing.assert_allclose(residual, 0, atol=1e-15 * 100 * time)
     assert sum(solution.nfev for _, solution, _ in calls.seen) < 6000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_late_times_of_real_layers_cost_few_steps(seed, monkeypatch):
+    """In whole segments, and from one time to the next: the direction error falls like 1/s."""
+    calls = Calls(monkeypatch)
+    rng = np.random.default_rng(seed)
+    signed, solution = SETS[3][:2]
+    start = [0.3 * rng.normal(size=shape) for shape in ((2, 3), (1, 2))]
+    start[0] += np.sign(start[1].T) * solution.w
+    s = np.array([2.0, 12.0, 20.0, 1e6, 1e7, 1e8])
+    layers = flow.layered_flow(start, signed, 2.0, s, loss=LOGISTIC)
+    np.testing.assert_array_equal(layers[0][0], start[0])
+    w = end_to_end(layers)
+    errors = direction_gap(w[3:], solution.w)
+    np.testing.assert_allclose(errors[1:] / errors[:-1], 0.1, rtol=1e-3)
+    again = flow.layered_flow([part[2] for part in layers], signed, 20.0, s[3:], loss=LOGISTIC)
+    np.testing.assert_allclose(end_to_end(again), w[3:], rtol=1e-7)
+    assert sum(solution.nfev for _, solution, _ in calls.seen) < 30_000
 
 
 PAIR = np.array([[1.0, 0.0], [1.0, 1.0]])
@@ -1027,7 +1053,7 @@ def test_the_solver_is_given_the_tolerance(name, monkeypatch):
     FLOWS[name](rtol=1e-6)
     *warm_up, (_, _, options) = calls.seen
     assert (options["rtol"], options["atol"]) == (1e-6, 1e-6)
-    methods = {"plain": "BDF", "diagonal": "Radau", "short diagonal": "Radau"}
+    methods = {"plain": "BDF", "layers": "BDF", "diagonal": "Radau", "short diagonal": "Radau"}
     assert options["method"] == methods.get(name, "LSODA")
     assert (options["jac"] is None) == (name == "layers")
     for _, _, others in warm_up:
