@@ -57,9 +57,10 @@ __all__ = [
 Field = Callable[[float, FloatArray], FloatArray]
 """(time, state) ↦ velocity, or Jacobian."""
 
-# A step may err by this share of the weights at least: they round, and the solver's iteration has
-# to come down to 1/500 of what is allowed.
-_ROUNDING = 3000 * np.finfo(np.float64).eps
+# BDF: its iteration has to come down to (10 eps / relative tolerance) times what a step may err by,
+# which must not be less than what the weights round by.
+_FINEST = 103 * np.finfo(np.float64).eps  # SciPy raises relative tolerances below 100 eps
+_ROUNDING = 103 * np.finfo(np.float64).eps  # of the weights
 _FIRST_SEGMENT = 10.0  # length in s of the first segment; the next ones are each twice as long
 _NEGLIGIBLE = -42.0  # a sample whose weight in dw/ds is below e^this is left out of a segment ...
 _AWAKE = -37.0  # ... which is repeated with the sample if its weight then exceeds e^this
@@ -200,7 +201,7 @@ def log_time_flow(
     loss
         Loss of the margin.
     rtol
-        Relative (and, for the change of w, absolute) tolerance of one step of the solver.
+        Tolerance of one step of the solver, for the change of w; where w rounds by more, that.
     discrete
         Add the first-order term of the backward error of descent, -½ e^{-s} J dw/ds with the
         Jacobian J of the flow: then the flow follows the discrete iterates to O(1/t0²), not
@@ -228,7 +229,7 @@ def log_time_flow(
     one (and put back if they were missed). The solver is BDF with the analytic Jacobian: LSODA
     starts each segment with a method that is not stiff, and where the solution is nearly affine in
     s it has no reason to leave it, for 10^4 steps and more. The weights grow like s and round
-    accordingly; where that exceeds `rtol`, a step is asked for no more than the rounding leaves.
+    accordingly; a step is asked for no more than that leaves.
     For tails much heavier than exponential the weights grow like a power of t and overflow when t
     does.
 
@@ -827,7 +828,7 @@ def layered_flow(
     loss
         Loss of the margin.
     rtol
-        Relative and absolute tolerance of one step of the solver.
+        Tolerance of one step of the solver, for each weight; where they round by more, that.
 
     Returns
     -------
@@ -871,8 +872,8 @@ def layered_flow(
     state = np.concatenate([layer.ravel() for layer in start])
     pieces = [state[None]] if times[0] == s else []
     for stops, wanted in _segments(s, times):
-        rounding = _ROUNDING * float(np.abs(state).max())
-        part = _solve(velocity, None, state, s, stops, rtol, method="BDF", atol=rounding)
+        scale = float(np.abs(state).max())
+        part = _bdf(velocity, None, state, s, stops, rtol, scale)
         pieces.append(part[:wanted])
         state, s = part[-1], stops[-1]
     path = np.concatenate(pieces)
@@ -1160,11 +1161,10 @@ def _solve(
     t0: float,
     times: FloatArray,
     rtol: float,
-    *,
+    atol: float | None = None,
     method: str = "LSODA",
-    atol: float = 0.0,
 ) -> FloatArray:
-    """Return the solution at times >= t0, shape (T, unknowns); `atol` is `rtol` if that is more."""
+    """Return the solution at times >= t0, shape (T, unknowns); `atol` is `rtol` by default."""
     with warnings.catch_warnings():
         # Trial steps may overflow: the solver takes that as a failed step; it warns if it gives up.
         warnings.simplefilter("ignore")
@@ -1176,8 +1176,8 @@ def _solve(
                 method=method,
                 jac=jacobian,
                 t_eval=times,
-                rtol=max(rtol, 1e-13),
-                atol=max(rtol, atol),
+                rtol=max(rtol, _FINEST),
+                atol=rtol if atol is None else atol,
             )
         except ValueError as error:  # BDF factors a Jacobian that has overflowed
             raise FlowError(f"the solver stops before time {times[-1]:g}: {error}") from error
@@ -1185,6 +1185,20 @@ def _solve(
     if not solution.success or len(path) != len(times) or not np.isfinite(path).all():
         raise FlowError(f"the solver stops before time {times[-1]:g}: {solution.message}")
     return path
+
+
+def _bdf(
+    velocity: Field,
+    jacobian: Field | None,
+    y0: FloatArray,
+    t0: float,
+    times: FloatArray,
+    tolerance: float,
+    scale: float,
+) -> FloatArray:
+    """Return the solution, each step to a tolerance or to what weights of this scale round by."""
+    atol = max(tolerance, _ROUNDING * scale)
+    return _solve(velocity, jacobian, y0, t0, times, _FINEST, atol, "BDF")
 
 
 def _segments(s: float, times: FloatArray) -> Iterator[tuple[FloatArray, int]]:
@@ -1257,9 +1271,8 @@ def _flow_of(
         curvature = np.exp(s - loss.exponent(margins)) * loss.exponent_slope(margins)
         return np.asarray(-(columns * curvature) @ rows)
 
-    rounding = _ROUNDING * float(np.abs(w).max())
-    start = np.zeros(rows.shape[1])
-    path = _solve(velocity, jacobian, start, s, times, rtol, method="BDF", atol=rounding)
+    start, scale = np.zeros(rows.shape[1]), float(np.abs(w).max())
+    path = _bdf(velocity, jacobian, start, s, times, rtol, scale)
     return np.asarray(w + path @ basis.T)
 
 
